@@ -1,0 +1,52 @@
+# Two commands on a fresh machine, each with all the set-up: `make lab` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/ready
+JOBS ?= 2
+LAB ?=  # more flags for JupyterLab, for example LAB=--ip=0.0.0.0 in a container
+# one thread for each of the JOBS processes: more would only get in each other's way
+ONE_THREAD := OMP_NUM_THREADS=1 COURSE_THREADS=1
+NBVAL := $(ONE_THREAD) $(BIN)/pytest -q -n $(JOBS) --dist loadscope --nbval-lax --nbval-current-env --nbval-cell-timeout=180
+
+.PHONY: help setup lab test test-without-data notebooks weights clean
+
+help:
+	@echo "make lab        open the course in JupyterLab"
+	@echo "make test       ruff, pytest, and every notebook by nbval"
+	@echo "make notebooks  run all notebooks and store their outputs"
+	@echo "make weights    train again what assets/weights/ holds"
+	@echo "make clean      remove the environment in $(VENV)"
+
+setup: $(READY)
+
+$(READY): requirements.txt constraints.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed; make PYTHON=python3.12 uses another")'
+	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV) || \
+		{ echo "Python's venv module is missing; on Debian and Ubuntu: apt install python3-venv"; exit 1; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable . --constraint constraints.txt
+	@touch $(READY)
+
+lab: $(READY)
+	$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root,) $(LAB) notebooks/00_start_here.ipynb
+
+test: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(ONE_THREAD) $(BIN)/pytest -q -n $(JOBS) --dist loadfile
+	$(NBVAL) notebooks/*.ipynb
+
+# the notebooks and tests that read digits, for the case that COURSE_DATA is not set
+test-without-data: $(READY)
+	$(ONE_THREAD) $(BIN)/pytest -q tests/test_metrics.py tests/test_data.py
+	$(NBVAL) $(shell grep -l "data.digits" notebooks/*.ipynb)
+
+notebooks: $(READY)
+	$(BIN)/python tools/store_notebooks.py $(ONLY)
+
+weights: $(READY)
+	$(BIN)/python -m course.train digit-judge
+	$(BIN)/python -m course.train digit-unet
+
+clean:
+	rm -rf $(VENV)

@@ -1,0 +1,82 @@
+"""Train the course's network from scratch for so much CPU time, draw digits, judge them, print one JSON line.
+
+    python benchmarks/ddpm.py --cpu-seconds 300 --threads 1 --samples 512 --steps 50 --seed 0 --out samples.npy
+
+Writes the digits (N, 1, 28, 28), float32 in [0, 1], and beside them NAME_labels.npy, the labels asked for.
+The budget is the processor time of the training; drawing and judging come on top. `--checkpoint` judges the
+shipped weights instead. Needs MNIST (see course.data); other digits give figures that compare with nothing.
+"""
+
+import argparse
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from course import data, device, metrics, train, weights
+from course.mini_unet import MiniUNet
+
+
+def train_for(cpu_seconds, seed, where):
+    """A model trained for so much processor time, and the images seen each second of it."""
+    trainer, _ = train.digit_trainer(seed)
+    started = time.process_time()
+    with device.autocast(where):
+        while (used := time.process_time() - started) < cpu_seconds:
+            trainer.step(used / cpu_seconds)
+    return trainer.ema_model, trainer.steps_done * trainer.batch_size / used
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--cpu-seconds", type=float, default=300)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--samples", type=int, default=512)
+    parser.add_argument("--steps", type=int, default=50, help="network calls for a sample")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, default=Path("samples.npy"))
+    parser.add_argument("--checkpoint", action="store_true", help="judge the shipped weights, train nothing")
+    args = parser.parse_args()
+    where = device.pick(args.threads, quiet=True)
+
+    if args.checkpoint:
+        model, speed = weights.load("digit-unet", MiniUNet), None
+    else:
+        model, speed = train_for(args.cpu_seconds, args.seed, where)
+    calls = []
+    model.register_forward_hook(lambda *_: calls.append(1))
+    started = time.process_time()
+    drawn, asked = train.draw_digits(model, args.samples, args.steps, args.seed)
+    seconds = time.process_time() - started
+
+    np.save(args.out, (drawn / 2 + 0.5).numpy().astype(np.float32))
+    np.save(args.out.with_name(args.out.stem + "_labels.npy"), asked.numpy())
+    judge, test, real = metrics.load_judge(), data.digits(train=False, quiet=True), data.digits(quiet=True)
+    distance = metrics.digit_distance(judge, drawn, test.images)
+    generator = torch.Generator().manual_seed(args.seed)
+    floors = [  # the floor itself scatters from draw to draw, so it is a mean
+        metrics.digit_distance(judge, real.images[rows], test.images)
+        for rows in (torch.randperm(len(real.images), generator=generator)[: args.samples] for _ in range(10))
+    ]
+    floor = sum(floors) / len(floors)
+    print(
+        json.dumps(
+            {
+                "parameters": weights.parameters(model),
+                "train_images_per_second": speed and round(speed, 1),
+                "seconds_per_image": round(seconds / args.samples, 4),
+                "network_calls": len(calls),
+                "frechet_distance": round(distance, 3),
+                "frechet_distance_real": round(floor, 3),
+                "ratio": round(distance / floor, 2),
+                "label_accuracy": round(metrics.accuracy(judge, drawn, asked), 4),
+                "data": test.source,
+            }
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()
