@@ -1,0 +1,1 @@
+"""Helper package of the course: each module is one idea, readable top to bottom."""

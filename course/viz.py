@@ -1,0 +1,179 @@
+"""Figures of the course, one style: data blue, noise grey, prediction orange, truth black.
+
+Functions take tensors and `ax=None` and return the axes; `show` puts a figure under the cell
+with the text that a screen reader speaks. Colours: Okabe & Ito's palette for colour-blind readers.
+"""
+
+import io
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from IPython.display import display
+from matplotlib.ticker import MaxNLocator
+
+DATA, NOISE, PREDICTION, TRUTH = "#0072B2", "#8a8a8a", "#E69F00", "#000000"
+GREEN, RED, SKY, PINK = "#009E73", "#D55E00", "#56B4E9", "#CC79A7"
+COLORS = [DATA, PREDICTION, GREEN, RED, SKY, PINK, NOISE, TRUTH]
+
+plt.rcParams.update({
+    "figure.dpi": 96, "savefig.dpi": 96, "font.size": 9, "axes.titlesize": 9, "axes.spines.top": False,
+    "axes.spines.right": False, "axes.prop_cycle": plt.cycler(color=COLORS), "legend.frameon": False,
+    "figure.constrained_layout.use": True,
+})  # fmt: skip
+
+
+def panels(rows=1, columns=1, width=3.0, height=2.4, **kwargs):
+    """A figure of equal panels. width, height: inches of one panel. Returns the array of axes, or the only one."""
+    return plt.subplots(rows, columns, figsize=(width * columns, height * rows), **kwargs)[1]
+
+
+def show(axes, alt):
+    """Put the figure that holds these axes under the cell, with `alt`, one or two sentences that say what it shows."""
+    if not alt.strip():
+        raise ValueError("alt is empty; say in a sentence or two what the figure shows")
+    fig = np.ravel(axes)[0].figure
+    display({"image/png": png(fig), "text/plain": f"[figure] {alt}"}, metadata={"image/png": {"alt": alt}}, raw=True)
+
+
+def png(fig):
+    """The figure as PNG bytes; the figure is closed."""
+    buffer = io.BytesIO()
+    fig.savefig(buffer, format="png")
+    plt.close(fig)
+    return buffer.getvalue()
+
+
+def _numbers(x):
+    return x.detach().cpu().float().numpy() if isinstance(x, torch.Tensor) else np.asarray(x)
+
+
+def images(x, columns=None, column_titles=None, row_titles=None, ax=None, scale=0.62, limits=(-1, 1)):
+    """A sheet of pictures `[N, C, H, W]`, C = 1 or 3, row by row, values clipped to `limits`.
+
+    scale: inches a picture. column_titles, row_titles: texts at the edge. Returns the axes.
+    """
+    x = _numbers(x)
+    low, high = limits
+    x = (np.clip(x, low, high) - low) / (high - low)
+    count, channels, height, width = x.shape
+    columns = columns or min(count, 10)
+    rows = -(-count // columns)
+    sheet = np.ones((rows, columns, height + 2, width + 2, channels))
+    for i in range(count):
+        sheet[i // columns, i % columns, 1:-1, 1:-1] = x[i].transpose(1, 2, 0)
+    sheet = sheet.transpose(0, 2, 1, 3, 4).reshape(rows * (height + 2), columns * (width + 2), channels)
+    if ax is None:
+        ax = panels(
+            width=columns * scale + (0.9 if row_titles else 0.1),
+            height=rows * scale * height / width + (0.3 if column_titles else 0.1),
+        )
+    ax.imshow(sheet.squeeze(), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+    ax.set_xticks((np.arange(columns) + 0.5) * (width + 2) - 0.5, column_titles or [""] * columns)
+    ax.set_yticks((np.arange(rows) + 0.5) * (height + 2) - 0.5, row_titles or [""] * rows)
+    ax.tick_params(length=0, labeltop=True, labelbottom=False)
+    ax.spines[:].set_visible(False)
+    return ax
+
+
+def lines(x, ys, xlabel, ylabel, ax=None, logx=False, logy=False, title=None, styles=None):
+    """Curves over one x. ys: dict label -> values `[len(x)]`; styles: dict label -> keywords of `plot`. Returns the axes."""
+    ax = ax or panels(width=4.2, height=2.8)
+    for label, y in ys.items():
+        ax.plot(_numbers(x), _numbers(y), label=label, **(styles or {}).get(label, {}))
+    if logx:
+        ax.set_xscale("log")
+    if logy:
+        ax.set_yscale("log")
+    ax.set(xlabel=xlabel, ylabel=ylabel, title=title)
+    if len(ys) > 1:
+        ax.legend()
+    return ax
+
+
+def histogram(samples, xlabel, ax=None, density=None, bins=60, limits=None, color=DATA, label=None, title=None):
+    """Samples (any shape) as a histogram of area 1, and a density over it in black. density: function of x. Returns the axes."""
+    ax = ax or panels(width=3.4, height=2.4)
+    values = _numbers(samples).ravel()
+    limits = limits or (values.min(), values.max())
+    ax.hist(values, bins=bins, range=limits, density=True, color=color, alpha=0.65, label=label)
+    if density is not None:
+        grid = np.linspace(*limits, 400)
+        ax.plot(grid, _numbers(density(torch.from_numpy(grid))), color=TRUTH, lw=1.3, label="theory")
+    ax.set(xlabel=xlabel, ylabel="density", xlim=limits, title=title)
+    if label is not None or density is not None:
+        ax.legend()
+    return ax
+
+
+def cloud(points, ax=None, color=DATA, limits=2.5, title=None, size=4, label=None):
+    """Points `[N, 2]` in the plane, equal scales. limits: half the width of the window. Returns the axes."""
+    ax = ax or panels(width=2.4, height=2.5)
+    p = _numbers(points)
+    ax.scatter(p[:, 0], p[:, 1], s=size, color=color, alpha=0.55, linewidths=0, label=label)
+    ax.set(xlim=(-limits, limits), ylim=(-limits, limits), aspect="equal", title=title, xlabel="$x_1$", ylabel="$x_2$")
+    ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    ax.yaxis.set_major_locator(MaxNLocator(5, integer=True))
+    return ax
+
+
+def heatmap(matrix, xlabel, ylabel, ax=None, title=None, limits=None, cmap="viridis", bar=None):
+    """A matrix `[rows, columns]` in colours, with a colour bar called `bar`. Returns the axes."""
+    ax = ax or panels(width=3.2, height=2.6)
+    low, high = limits or (None, None)
+    drawn = ax.imshow(_numbers(matrix), cmap=cmap, vmin=low, vmax=high, aspect="auto", interpolation="nearest")
+    ax.set(xlabel=xlabel, ylabel=ylabel, title=title)
+    ax.figure.colorbar(drawn, ax=ax, label=bar)
+    return ax
+
+
+def bars(values, ylabel, ax=None, title=None, color=DATA, form="{:.3g}"):
+    """Labelled bars. values: dict label -> number. The number stands over its bar. Returns the axes."""
+    ax = ax or panels(width=max(2.4, 0.9 * len(values)), height=2.4)
+    drawn = ax.bar(list(values), [float(v) for v in values.values()], color=color, width=0.6)
+    ax.bar_label(drawn, [form.format(float(v)) for v in values.values()], padding=2)
+    ax.margins(y=0.15)
+    ax.set(ylabel=ylabel, title=title)
+    return ax
+
+
+def chain(pictures, names, forward, back, ax=None):
+    """Pictures `[N, C, H, W]` in [-1, 1] in a row, joined by solid arrows to the right and dashed ones back.
+
+    names: N texts under the pictures; forward, back: N - 1 texts at the arrows between them. Returns the axes.
+    """
+    ax = ax or panels(width=2.1 * len(names), height=1.7)
+    for i, (picture, name) in enumerate(zip(_numbers(pictures).clip(-1, 1) / 2 + 0.5, names)):
+        shown = picture.transpose(1, 2, 0).squeeze()
+        ax.imshow(shown, cmap="gray", vmin=0, vmax=1, extent=(2 * i, 2 * i + 1, 0, 1), interpolation="nearest")
+        ax.text(2 * i + 0.5, -0.06, name, ha="center", va="top", fontsize=10)
+    for i, (there, home) in enumerate(zip(forward, back)):
+        for text, y, tail, head, style in [(there, 0.68, 0.06, 0.94, "-"), (home, 0.32, 0.94, 0.06, "--")]:
+            arrow = {"arrowstyle": "-|>", "linestyle": style, "color": TRUTH, "shrinkA": 0, "shrinkB": 0}
+            ax.annotate("", (2 * i + 1 + head, y), (2 * i + 1 + tail, y), arrowprops=arrow)
+            up = style == "-"
+            ax.text(2 * i + 1.5, y + (0.05 if up else -0.07), text, ha="center", va="bottom" if up else "top")
+    ax.set(xlim=(-0.1, 2 * len(names) - 0.9), ylim=(-0.35, 1.05), aspect="equal")
+    ax.set_axis_off()
+    return ax
+
+
+def u_shape(down, up, ax=None, title=None, bridge="copy"):
+    """A U-Net as boxes: `down` and `up` are the texts of the levels, finest first, the last of `down` is the bottom. Returns the axes."""
+    ax = ax or panels(width=4.6, height=3.4)
+    box = dict(boxstyle="round,pad=0.35", facecolor="white", edgecolor=DATA)
+    arrow = dict(arrowstyle="->", color=TRUTH, shrinkA=11, shrinkB=11)
+    depth = len(down) - 1
+    left = [(0.6 * level, -level) for level in range(depth)] + [(0.6 * depth + 0.7, -depth)]
+    right = [(1.2 * depth + 1.4 - 0.6 * level, -level) for level in range(depth)]
+    for place, text in zip(left + right, [*down, *up]):
+        ax.text(*place, text, ha="center", va="center", bbox=box, fontsize=8)
+    for way in (left, [left[-1], *reversed(right)]):
+        for start, end in zip(way, way[1:]):
+            ax.annotate("", end, start, arrowprops=arrow)
+    for start, end in zip(left, right):
+        ax.annotate("", end, start, arrowprops=arrow | dict(color=RED, linestyle="--", shrinkA=38, shrinkB=38))
+        ax.text((start[0] + end[0]) / 2, start[1] + 0.12, bridge, ha="center", color=RED, fontsize=8)
+    ax.set(xlim=(-0.7, 1.2 * depth + 2.1), ylim=(-depth - 0.5, 0.6), title=title)
+    ax.axis("off")
+    return ax

@@ -1,0 +1,95 @@
+"""Weights in and out of files: safetensors, checked by SHA-256, written in one piece or not at all."""
+
+import hashlib
+import json
+import os
+import tempfile
+from pathlib import Path
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from course.data import ROOT
+
+FOLDER = ROOT / "assets" / "weights"
+
+
+class WeightsError(Exception):
+    """A file of weights that is missing, damaged, or made for another network."""
+
+
+def write_tensors(path, tensors, metadata=None):
+    """Save a dict of tensors as safetensors; the file appears whole or not at all. Raises OSError if there is no room."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, unfinished = tempfile.mkstemp(dir=path.parent, suffix=".unfinished")
+    os.close(handle)
+    try:
+        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, unfinished, metadata)
+        os.chmod(unfinished, 0o644)
+        os.replace(unfinished, path)
+    finally:
+        Path(unfinished).unlink(missing_ok=True)
+
+
+def read_tensors(path):
+    """The dict of tensors in a safetensors file. Raises WeightsError if it is missing or cut short."""
+    try:
+        return load_file(path)
+    except FileNotFoundError:
+        raise WeightsError(f"there is no file {Path(path).name} in {Path(path).parent}") from None
+    except (SafetensorError, OSError) as error:
+        raise WeightsError(
+            f"{Path(path).name} is damaged or cut short ({error}). Delete it and fetch or train it again."
+        ) from None
+
+
+def load_into(model, tensors, name="the file"):
+    """Copy tensors into the model, every name and shape matching. Raises WeightsError naming the first that does not."""
+    wanted = model.state_dict()
+    for key in [*wanted, *tensors]:
+        here, there = (tuple(d[key].shape) if key in d else "nothing" for d in (wanted, tensors))
+        if here != there:
+            raise WeightsError(f"{name} was made for another network: the model has {key} {here}, the file {there}")
+    model.load_state_dict({key: value.to(wanted[key].dtype) for key, value in tensors.items()})
+    return model
+
+
+def save(name, model, half=True):
+    """Store a model as `assets/weights/<name>/`: model.safetensors, config.json where it has a config, and its checksum."""
+    tensors = {k: v.half() if half and v.is_floating_point() else v for k, v in model.state_dict().items()}
+    write_tensors(FOLDER / name / "model.safetensors", tensors)
+    (FOLDER / name / "config.json").write_text(json.dumps(getattr(model, "config", {})) + "\n")
+    sums = _sums() | {f"{name}/model.safetensors": _sha256(FOLDER / name / "model.safetensors")}
+    (FOLDER / "SHA256SUMS").write_text("".join(f"{sums[file]}  {file}\n" for file in sorted(sums)))
+
+
+def load(name, cls):
+    """The model that `save` stored, an instance of `cls` in float32 and evaluation mode.
+
+    Raises WeightsError if a file is missing, its checksum is wrong, or its shapes are another network's.
+    """
+    path = FOLDER / name / "model.safetensors"
+    if not path.exists():
+        known = ", ".join(sorted(folder.name for folder in FOLDER.glob("*/"))) or "none"
+        raise WeightsError(f"there are no weights called {name!r}; here: {known}. `make weights` trains them.")
+    if _sums().get(f"{name}/model.safetensors") != _sha256(path):
+        raise WeightsError(
+            f"{name}/model.safetensors does not have the checksum in SHA256SUMS: it is damaged. Restore it with git."
+        )
+    model = cls(**json.loads((FOLDER / name / "config.json").read_text()))
+    return load_into(model, read_tensors(path), f"{name}/model.safetensors").eval().requires_grad_(False)
+
+
+def _sha256(path):
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+
+
+def _sums():
+    lines = (FOLDER / "SHA256SUMS").read_text().splitlines() if (FOLDER / "SHA256SUMS").exists() else []
+    return {file: digest for digest, file in (line.split(maxsplit=1) for line in lines)}
+
+
+def parameters(model):
+    """How many numbers the model learns."""
+    return sum(p.numel() for p in model.parameters())
