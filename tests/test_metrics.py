@@ -1,0 +1,53 @@
+"""The judge and its distance, against hand-computed and outside values."""
+
+import numpy as np
+import pytest
+import torch
+from scipy import linalg
+from torch.testing import assert_close
+
+from course import data, metrics
+
+
+def normal(n, d, mean=0.0, std=1.0, seed=0):
+    return mean + std * torch.randn(n, d, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def test_one_dimension_by_hand():
+    a = normal(400_000, 1)
+    assert_close(metrics.frechet_distance(a, normal(400_000, 1, mean=1.0, seed=1)), 1.0, atol=0.02, rtol=0)
+    assert_close(metrics.frechet_distance(a, normal(400_000, 1, std=2.0, seed=2)), 1.0, atol=0.02, rtol=0)
+    assert metrics.frechet_distance(a, a) < 1e-9
+
+
+def test_matrix_root_against_scipy():
+    mix_a, mix_b = normal(8, 8, seed=3), normal(8, 8, seed=4)
+    a, b = normal(500, 8, seed=5) @ mix_a, normal(700, 8, mean=0.3, seed=6) @ mix_b
+    cov_a, cov_b = np.cov(a.numpy().T), np.cov(b.numpy().T)
+    root = linalg.sqrtm(cov_a @ cov_b).real
+    expected = ((a.mean(0) - b.mean(0)) ** 2).sum().item() + np.trace(cov_a + cov_b - 2 * root)
+    assert_close(metrics.frechet_distance(a, b), float(expected), rtol=1e-8, atol=0)
+
+
+@pytest.mark.parametrize("a, b, message", [
+    (torch.zeros(3, 2), torch.zeros(3, 4), "needs"), (torch.zeros(1, 2), torch.zeros(3, 2), "needs"),
+    (torch.full((3, 2), torch.nan), torch.zeros(3, 2), "NaN"),
+])  # fmt: skip
+def test_bad_features_are_refused(a, b, message):
+    with pytest.raises(ValueError, match=message):
+        metrics.frechet_distance(a, b)
+
+
+def test_judge_reads_real_digits():
+    test = data.digits(train=False, quiet=True)
+    floor = 0.99 if "MNIST" in test.source.split("(")[0] else 0.8
+    assert metrics.accuracy(metrics.load_judge(), test.images, test.labels) > floor
+
+
+def test_distance_rises_with_noise():
+    judge, test = metrics.load_judge(), data.digits(train=False, quiet=True)
+    half = len(test.images) // 2
+    a, b = test.images[:half], test.images[half:]
+    noise = torch.randn(b.shape, generator=torch.Generator().manual_seed(0))
+    distances = [metrics.digit_distance(judge, a, (b + level * noise).clamp(-1, 1)) for level in (0, 0.3, 0.8)]
+    assert distances == sorted(distances) and distances[2] > 3 * distances[0]
