@@ -28,7 +28,9 @@ def main(numbers):
         done = subprocess.run([sys.executable, "-c", RUN, str(path)], capture_output=True, text=True, check=True)
         unit = 1 if sys.platform == "darwin" else 1024  # bytes on macOS, kilobytes on Linux
         peak = int(done.stdout.split()[-1]) * unit / 1e6
-        print(json.dumps({"notebook": path.stem, "seconds": round(time.monotonic() - started, 1), "peak_MB": round(peak)}))
+        print(
+            json.dumps({"notebook": path.stem, "seconds": round(time.monotonic() - started, 1), "peak_MB": round(peak)})
+        )
 
 
 if __name__ == "__main__":

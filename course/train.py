@@ -25,9 +25,12 @@ UNET = {"channels": (48, 96), "num_classes": 10}
 TRAINER = {"batch_size": 128, "lr": 2e-3, "ema_decay": 0.999, "drop_label": 0.1}
 
 
-def digit_trainer(seed=0, **changes):
-    """A `Trainer` for the digits with the course's recipe. Returns it and the digits. changes: keywords of `Trainer`."""
-    digits = data.digits()
+def digit_trainer(seed=0, n=None, **changes):
+    """A `Trainer` for the first n digits (None: all) with the course's recipe. Returns it and the digits.
+
+    changes: keywords of `Trainer` that replace the recipe's.
+    """
+    digits = data.digits(n=n)
     torch.manual_seed(seed)
     model = MiniUNet(**UNET)
     schedule = toy_ddpm.make_schedule(DIGITS["schedule"])
@@ -48,7 +51,9 @@ def train(trainer, steps, folder, where="cpu", save_every=120.0):
             trainer.load_state_dict(tensors)
         except (KeyError, RuntimeError) as error:
             said = str(error).splitlines()[0]
-            raise weights.WeightsError(f"{checkpoint} belongs to another network ({said}). Move it away to start anew.") from None
+            raise weights.WeightsError(
+                f"{checkpoint} belongs to another network ({said}). Move it away to start anew."
+            ) from None
         print(f"going on from step {trainer.steps_done} of {steps}")
     folder.mkdir(parents=True, exist_ok=True)
     before = signal.signal(signal.SIGINT, lambda *_: stop.append(True))
@@ -90,7 +95,9 @@ def draw_digits(model, n, calls=50, guidance_scale=1.5, seed=0):
     eps_model = toy_ddpm.guide(model, model.c_null, guidance_scale) if guided else model
     schedule = toy_ddpm.make_schedule(DIGITS["schedule"])
     with device.autocast():
-        walk = toy_ddpm.sample(eps_model, x_T, schedule, calls // (1 + guided), eta=0.0, c=c, predicts=DIGITS["predicts"])
+        walk = toy_ddpm.sample(
+            eps_model, x_T, schedule, calls // (1 + guided), eta=0.0, c=c, predicts=DIGITS["predicts"]
+        )
         return toy_ddpm.last(walk).float().clamp(-1, 1), c
 
 
@@ -143,7 +150,7 @@ def card(name, model, source, started, figures, args):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=["digit-judge", "digit-unet"])
-    parser.add_argument("--steps", type=int, default=10_000, help="gradient steps of the U-Net")
+    parser.add_argument("--steps", type=int, default=8_000, help="gradient steps of the U-Net")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     {"digit-judge": train_judge, "digit-unet": train_unet}[args.what](args)

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from IPython.display import display
 from matplotlib.ticker import MaxNLocator
+from PIL import Image
 
 DATA, NOISE, PREDICTION, TRUTH = "#0072B2", "#8a8a8a", "#E69F00", "#000000"
 GREEN, RED, SKY, PINK = "#009E73", "#D55E00", "#56B4E9", "#CC79A7"
@@ -37,11 +38,15 @@ def show(axes, alt):
 
 
 def png(fig):
-    """The figure as PNG bytes; the figure is closed."""
-    buffer = io.BytesIO()
-    fig.savefig(buffer, format="png")
+    """The figure as PNG bytes of at most 256 colours, a third of the size of full colour; the figure is closed."""
+    full, small = io.BytesIO(), io.BytesIO()
+    fig.savefig(full, format="png")
     plt.close(fig)
-    return buffer.getvalue()
+    picture = Image.open(full).convert("RGB")
+    if picture.getcolors(256) is None:
+        picture = picture.quantize(256, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+    picture.save(small, "png", optimize=True)
+    return small.getvalue()
 
 
 def _numbers(x):
@@ -162,7 +167,8 @@ def u_shape(down, up, ax=None, title=None, bridge="copy"):
     """A U-Net as boxes: `down` and `up` are the texts of the levels, finest first, the last of `down` is the bottom. Returns the axes."""
     ax = ax or panels(width=4.6, height=3.4)
     box = dict(boxstyle="round,pad=0.35", facecolor="white", edgecolor=DATA)
-    arrow = dict(arrowstyle="->", color=TRUTH, shrinkA=11, shrinkB=11)
+    away = 5 + 6 * max(text.count("\n") + 1 for text in [*down, *up])  # points from a box's centre to its edge
+    arrow = dict(arrowstyle="->", color=TRUTH, shrinkA=away, shrinkB=away)
     depth = len(down) - 1
     left = [(0.6 * level, -level) for level in range(depth)] + [(0.6 * depth + 0.7, -depth)]
     right = [(1.2 * depth + 1.4 - 0.6 * level, -level) for level in range(depth)]

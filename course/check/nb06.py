@@ -1,0 +1,1 @@
+"""Answers and usual mistakes of notebook 06, samplers."""
