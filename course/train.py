@@ -150,7 +150,7 @@ def card(name, model, source, started, figures, args):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=["digit-judge", "digit-unet"])
-    parser.add_argument("--steps", type=int, default=8_000, help="gradient steps of the U-Net")
+    parser.add_argument("--steps", type=int, default=6_000, help="gradient steps of the U-Net")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     {"digit-judge": train_judge, "digit-unet": train_unet}[args.what](args)

@@ -25,6 +25,7 @@ gaussian_from_uniform = Exercise(
         (lambda u1, u2: -2 * u1.log() * torch.cos(2 * math.pi * u2), "you use r squared where r belongs"),
         (lambda u1, u2: (-2 * u1.log()).sqrt() * torch.cos(u2), "u2 is a share of the full circle, not an angle yet"),
         (lambda u1, u2: (-2 * u1.log()).sqrt() * torch.cos(360 * u2), "torch.cos wants radians, not degrees"),
+        (lambda u1, u2: (-2 * u1.log()).sqrt() * u2, "make an angle of u2; which function of it gives a coordinate?"),
         (lambda u1, u2: (-2 * u1.log10()).sqrt() * torch.cos(2 * math.pi * u2), "ln is the natural logarithm"),
         (
             lambda u1, u2: (-2 * u1.log()).sqrt() * torch.sin(2 * math.pi * u2),
@@ -41,5 +42,5 @@ std_after_shrinking = Exercise(
         (0.25, "variances are weighted with the squares of 1/4; the answer asked for is the root of the result"),
         (2.0, "that is the standard deviation of the sum of four; what does the division do to it?"),
     ],
-    tolerance=1e-3,
+    tolerance=1e-2,  # a measured value is as good as the exact one
 )

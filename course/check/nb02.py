@@ -56,6 +56,12 @@ jump_between = Exercise(
             ),
             "the noise is right; the picture is scaled by a root too, look at the closed form again",
         ),
+        (
+            lambda x_s, s, t, eps, alpha_bar: (
+                alpha_bar[t] / alpha_bar[s] * x_s + (1 - alpha_bar[t] / alpha_bar[s]) * eps
+            ),
+            "these are shares of variance; ask what multiplies a value when its variance changes by such a factor",
+        ),
     ],
     cases=[(_draw(), 100, 250, _draw(), ALPHA_BAR), (_draw(), 0, 500, _draw(), ALPHA_BAR)],
 )
