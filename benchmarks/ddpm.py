@@ -19,9 +19,9 @@ from course import data, device, metrics, train, weights
 from course.mini_unet import MiniUNet
 
 
-def train_for(cpu_seconds, seed, where):
+def train_for(cpu_seconds, where, **recipe):
     """A model trained for so much processor time, and the images seen each second of it."""
-    trainer, _ = train.digit_trainer(seed)
+    trainer, _ = train.digit_trainer(**recipe)
     started = time.process_time()
     with device.autocast(where):
         while (used := time.process_time() - started) < cpu_seconds:
@@ -36,19 +36,25 @@ def main():
     parser.add_argument("--samples", type=int, default=512)
     parser.add_argument("--steps", type=int, default=50, help="network calls for a sample; a guided step takes two")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--channels", type=int, nargs="+", default=[32, 64], help="widths of the U-Net's levels")
+    parser.add_argument("--schedule", default=train.DIGITS["schedule"])
+    parser.add_argument("--predicts", default=train.DIGITS["predicts"])
+    parser.add_argument("--guidance-scale", type=float, default=1.5, help="1 is plain conditional, one call a step")
+    parser.add_argument("--eta", type=float, default=1.0, help="0 is DDIM, 1 is DDPM")
     parser.add_argument("--out", type=Path, default=Path("samples.npy"))
     parser.add_argument("--checkpoint", action="store_true", help="judge the shipped weights, train nothing")
     args = parser.parse_args()
     where = device.pick(args.threads, quiet=True)
 
+    kind = {"schedule": args.schedule, "predicts": args.predicts}
     if args.checkpoint:
         model, speed = weights.load("digit-unet", MiniUNet), None
     else:
-        model, speed = train_for(args.cpu_seconds, args.seed, where)
+        model, speed = train_for(args.cpu_seconds, where, seed=args.seed, channels=tuple(args.channels), **kind)
     calls = []
     model.register_forward_pre_hook(lambda _, inputs: calls.append(len(inputs[0])))  # images, so guidance counts twice
     started = time.process_time()
-    drawn, asked = train.draw_digits(model, args.samples, args.steps, seed=args.seed)
+    drawn, asked = train.draw_digits(model, args.samples, args.steps, args.guidance_scale, args.eta, args.seed, **kind)
     seconds = time.process_time() - started
 
     np.save(args.out, (drawn / 2 + 0.5).numpy().astype(np.float32))

@@ -25,17 +25,16 @@ UNET = {"channels": (48, 96), "num_classes": 10}
 TRAINER = {"batch_size": 128, "lr": 2e-3, "ema_decay": 0.999, "drop_label": 0.1}
 
 
-def digit_trainer(seed=0, n=None, **changes):
+def digit_trainer(seed=0, n=None, channels=UNET["channels"], schedule=DIGITS["schedule"], **changes):
     """A `Trainer` for the first n digits (None: all) with the course's recipe. Returns it and the digits.
 
-    changes: keywords of `Trainer` that replace the recipe's.
+    channels: widths of the U-Net's levels; changes: keywords of `Trainer` that replace the recipe's.
     """
     digits = data.digits(n=n)
     torch.manual_seed(seed)
-    model = MiniUNet(**UNET)
-    schedule = toy_ddpm.make_schedule(DIGITS["schedule"])
+    model = MiniUNet(**UNET | {"channels": channels})
     recipe = TRAINER | {"predicts": DIGITS["predicts"], "seed": seed} | changes
-    return toy_ddpm.Trainer(model, schedule, digits.images, digits.labels, **recipe), digits
+    return toy_ddpm.Trainer(model, toy_ddpm.make_schedule(schedule), digits.images, digits.labels, **recipe), digits
 
 
 def train(trainer, steps, folder, where="cpu", save_every=120.0):
@@ -84,20 +83,21 @@ def train(trainer, steps, folder, where="cpu", save_every=120.0):
     return losses
 
 
-def draw_digits(model, n, calls=50, guidance_scale=1.5, seed=0):
-    """n digits `[n, 1, 28, 28]` in [-1, 1] by DDIM, and the labels asked for: 0, 1, ..., 9, 0, ...
+def draw_digits(
+    model, n, calls=50, guidance_scale=1.5, eta=1.0, seed=0, schedule=DIGITS["schedule"], predicts=DIGITS["predicts"]
+):
+    """n digits `[n, 1, 28, 28]` in [-1, 1] and the labels asked for: 0, 1, ..., 9, 0, ...
 
     calls: network calls for a sample; a guided step costs two, an unguided one (guidance_scale = 1) one.
     """
     c = torch.arange(n) % 10
-    x_T = torch.randn(n, 1, 28, 28, generator=torch.Generator().manual_seed(seed))
+    generator = torch.Generator().manual_seed(seed)
+    x_T = torch.randn(n, 1, 28, 28, generator=generator)
     guided = guidance_scale != 1
-    eps_model = toy_ddpm.guide(model, model.c_null, guidance_scale) if guided else model
-    schedule = toy_ddpm.make_schedule(DIGITS["schedule"])
+    denoiser = toy_ddpm.guide(model, model.c_null, guidance_scale) if guided else model
+    choice = {"steps": calls // (1 + guided), "eta": eta, "generator": generator, "c": c, "predicts": predicts}
     with device.autocast():
-        walk = toy_ddpm.sample(
-            eps_model, x_T, schedule, calls // (1 + guided), eta=0.0, c=c, predicts=DIGITS["predicts"]
-        )
+        walk = toy_ddpm.sample(denoiser, x_T, toy_ddpm.make_schedule(schedule), **choice)
         return toy_ddpm.last(walk).float().clamp(-1, 1), c
 
 

@@ -14,6 +14,7 @@ import urllib.request
 import pytest
 from test_notebooks import ROOT
 
+sync_api = pytest.importorskip("playwright.sync_api")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 pytestmark = [pytest.mark.browser, pytest.mark.skipif(not CHROMIUM, reason="no Chromium here")]
 
@@ -51,7 +52,6 @@ def lab(tmp_path):
 
 
 def test_slider_moves_the_picture(lab):
-    sync_api = pytest.importorskip("playwright.sync_api")
     with sync_api.sync_playwright() as p:
         browser = p.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-background-networking"])
         page = browser.new_page(viewport={"width": 1300, "height": 1000})
@@ -70,7 +70,10 @@ def test_slider_moves_the_picture(lab):
                 break
             page.mouse.wheel(0, 300)
             page.wait_for_timeout(200)
-        sentence, picture = page.locator("p[role=status]").first, page.locator("img.jupyter-widget-image, img.widget-image").first
+        sentence, picture = (
+            page.locator("p[role=status]").first,
+            page.locator("img.jupyter-widget-image, img.widget-image").first,
+        )
         page.get_by_text("Python 3 (ipykernel) | Idle").wait_for(timeout=180_000)  # the other cells have run
         before = sentence.inner_text(), picture.get_attribute("src")
         handle.focus()

@@ -59,7 +59,9 @@ def test_tidy_drops_what_depends_on_machine_and_moment():
     cell = nbformat.v4.new_code_cell(
         "x", outputs=[view, bar], metadata={"execution": {"iopub.execute_input": "now"}, "tags": ["a"]}
     )
-    notebook = nbformat.v4.new_notebook(cells=[cell], metadata={"widgets": {}, "language_info": {"name": "python", "version": "3.11.7"}})
+    notebook = nbformat.v4.new_notebook(
+        cells=[cell], metadata={"widgets": {}, "language_info": {"name": "python", "version": "3.11.7"}}
+    )
     store.tidy(notebook)
     assert "widgets" not in notebook.metadata and notebook.metadata["language_info"] == {"name": "python"}
     assert cell.metadata == {"tags": ["a"]}

@@ -26,8 +26,9 @@ def main(numbers):
         started = time.monotonic()
         place_badges(notebook, address, path.name)
         NotebookClient(
-            notebook, timeout=600, resources={"metadata": {"path": path.parent}}, store_widget_state=False
-        ).execute()
+            notebook, timeout=600, resources={"metadata": {"path": path.parent}}, store_widget_state=False,
+            coalesce_streams=True,  # a progress bar is then one text, of which tidy keeps the last line
+        ).execute()  # fmt: skip
         tidy(notebook)
         unfinished = path.with_suffix(".unfinished")
         nbformat.write(notebook, unfinished)

@@ -85,6 +85,7 @@ unpadded_side = Exercise(
     mistakes=[
         (188, "that is a network with padding; here every 3 x 3 convolution takes away a frame of one pixel"),
         (184, "those are only the first two convolutions; walk down to the bottom and up again"),
+        (64, "down is right; on the way up each level has two unpadded convolutions too"),
         (128, "the scale 388 / 572 holds for 572 only: the loss is a fixed number of pixels, not a share"),
     ],
     tolerance=0,

@@ -15,10 +15,16 @@ level_from_uniform = Exercise(
     lambda u, T: (u * T).floor() + 1,
     mistakes=[
         (lambda u, T: (u * T).floor(), "your levels run from 0 to T - 1; what does level 0 mean in this course?"),
-        (lambda u, T: (u * T).round(), "rounding gives T + 1 levels, and the two ends are half as likely as the others"),
+        (
+            lambda u, T: (u * T).round(),
+            "rounding gives T + 1 levels, and the two ends are half as likely as the others",
+        ),
         (lambda u, T: (u * (T - 1)).floor() + 1, "your largest level is T - 1; where does every sample start?"),
         (lambda u, T: (u * T).ceil(), "nearly: which level do you return for u = 0, which can occur?"),
-        (lambda u, T: (u * (T - 1)).round() + 1, "both ends occur, but how wide is the piece of [0, 1) that leads to t = 1?"),
+        (
+            lambda u, T: (u * (T - 1)).round() + 1,
+            "both ends occur, but how wide is the piece of [0, 1) that leads to t = 1?",
+        ),
         (lambda u, T: u * T + 1, "a level is a whole number"),
     ],
     cases=[(_u, 4), (_u, 1000)],

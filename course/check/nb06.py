@@ -56,7 +56,10 @@ upstream = Exercise(
 fresh_std = Exercise(
     2**0.5,
     mistakes=[
-        (2.0, "either this is the variance, or you gave the spread of the data; what does fresh noise do to the variance?"),
+        (
+            2.0,
+            "either this is the variance, or you gave the spread of the data; what does fresh noise do to the variance?",
+        ),
         (1.0, "it is the variance that is halved, not the standard deviation"),
         (0.0, "the samples lose spread, but not all of it: fresh noise puts some back"),
     ],
