@@ -96,6 +96,17 @@ def test_training_lowers_the_loss_and_the_average_follows():
     assert 0 < (slow - fast).norm() < 0.1 * fast.norm()
 
 
+def test_average_follows_its_recursion():
+    """Warm-up n / (n + 10) until ema_decay; slow <- decay * slow + (1 - decay) * fast, by hand."""
+    trainer = small_trainer(ema_decay=0.2)
+    slow = trainer.model.first.weight.detach().clone()
+    for n in range(1, 6):
+        trainer.step(0.1)
+        decay = min(0.2, n / (n + 10))
+        slow = decay * slow + (1 - decay) * trainer.model.first.weight.detach()
+    assert_close(trainer.ema_model.first.weight, slow)
+
+
 def test_autocast_around_training_still_learns():
     """A cache of low-precision weights that outlives a step would make every step see the first weights."""
     model = nn.Linear(4, 4)
