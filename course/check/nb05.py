@@ -50,6 +50,15 @@ def _all_at_once(x_t, t, eps_hat, noise, beta, alpha_bar):
     return x_0_hat + beta[t] ** 0.5 * noise if t > 1 else x_0_hat
 
 
+def _estimate_of_x_0(x_t, t, eps_hat, noise, beta, alpha_bar):
+    return (x_t - (1 - alpha_bar[t]) ** 0.5 * eps_hat) / alpha_bar[t] ** 0.5
+
+
+def _noise_inside(x_t, t, eps_hat, noise, beta, alpha_bar):
+    share = beta[t] / (1 - alpha_bar[t]) ** 0.5
+    return (x_t - share * eps_hat + (beta[t] ** 0.5 * noise if t > 1 else 0)) / (1 - beta[t]) ** 0.5
+
+
 def _not_rescaled(x_t, t, eps_hat, noise, beta, alpha_bar):
     mean = x_t - beta[t] / (1 - alpha_bar[t]) ** 0.5 * eps_hat
     return mean + beta[t] ** 0.5 * noise if t > 1 else mean
@@ -70,6 +79,8 @@ line_4 = Exercise(
         (_always_noise, "right for t > 1; what does line 3 say about the last step?"),
         (_variance_as_factor, "you scale the fresh noise by a variance; a draw is scaled by its root"),
         (_all_at_once, "you remove all the noise and get the estimate of x_0; line 4 removes only a share"),
+        (_estimate_of_x_0, "this is the estimate of x_0; line 4 removes only a share and adds fresh noise"),
+        (_noise_inside, "the fresh noise stands outside the bracket: add it after the division"),
         (_not_rescaled, "the forward step shrank the picture a little; your step back does not undo this"),
         (_silent, "the mean is right; something random is missing"),
         (_root_missing, "look at the share again: is it divided by a variance or by a standard deviation?"),
@@ -85,7 +96,7 @@ share_untrained = Exercise(
         (0.7, "700 times 0.001 would be so if nothing were ever replaced twice; and which part is asked for?"),
         (0.0, "nothing is ever forgotten at once; which factor does one step leave of the start, and 700 steps?"),
         (0.999, "that is what one step leaves; 700 steps follow each other"),
-        (0.99**700, "that is the average of our own loop, 99 % old; here it is 99.9 %"),
+        (0.99**700, "that would be 99 % old at each step; here it is 99.9 %"),
     ],
     tolerance=0.01,
 )
