@@ -57,7 +57,9 @@ class Exercise:
                 return HINT, hint
         if problem:
             return WRONG, problem
-        return WRONG, f"the largest difference is {max(distances):.3g}, allowed is {self.tolerance:.0e}"
+        if absolute:
+            return WRONG, f"the largest difference is {max(distances):.3g}, allowed is {self.tolerance:.0e}"
+        return WRONG, f"off by {100 * max(distances):.3g} % of the right answer"
 
 
 def _untouched(value):
