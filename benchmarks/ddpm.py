@@ -21,7 +21,7 @@ from course.mini_unet import MiniUNet
 
 def train_for(cpu_seconds, where, **recipe):
     """A model trained for so much processor time, and the images seen each second of it."""
-    trainer, _ = train.digit_trainer(**recipe)
+    trainer, _ = train.digit_trainer(where=where, **recipe)
     started = time.process_time()
     with device.autocast(where):
         while (used := time.process_time() - started) < cpu_seconds:

@@ -94,7 +94,7 @@ def gather(array, t, x):
         )
     if t.numel() and (t.min() < 0 or t.max() >= len(array)):
         raise ValueError(f"t must lie in 1..{len(array) - 1}; got {t.min().item()}..{t.max().item()}")
-    return array.to(x.device)[t].to(x.dtype).view(-1, *[1] * (x.dim() - 1))
+    return array.to(x.dtype).to(x.device)[t].view(-1, *[1] * (x.dim() - 1))
 
 
 # ---------------------------------------------------------------- forward

@@ -25,16 +25,17 @@ UNET = {"channels": (48, 96), "num_classes": 10}
 TRAINER = {"batch_size": 128, "lr": 2e-3, "ema_decay": 0.999, "drop_label": 0.1}
 
 
-def digit_trainer(seed=0, n=None, channels=UNET["channels"], schedule=DIGITS["schedule"], **changes):
+def digit_trainer(seed=0, n=None, channels=UNET["channels"], schedule=DIGITS["schedule"], where="cpu", **changes):
     """A `Trainer` for the first n digits (None: all) with the course's recipe. Returns it and the digits.
 
-    channels: widths of the U-Net's levels; changes: keywords of `Trainer` that replace the recipe's.
+    channels: widths of the U-Net's levels; where: the device to train on; changes: keywords of `Trainer` that replace the recipe's.
     """
     digits = data.digits(n=n)
     torch.manual_seed(seed)
-    model = MiniUNet(**UNET | {"channels": channels})
+    model = MiniUNet(**UNET | {"channels": channels}).to(where)
+    images, labels = digits.images.to(where), digits.labels.to(where)
     recipe = TRAINER | {"predicts": DIGITS["predicts"], "seed": seed} | changes
-    return toy_ddpm.Trainer(model, toy_ddpm.make_schedule(schedule), digits.images, digits.labels, **recipe), digits
+    return toy_ddpm.Trainer(model, toy_ddpm.make_schedule(schedule), images, labels, **recipe), digits
 
 
 def train(trainer, steps, folder, where="cpu", save_every=120.0):
@@ -90,15 +91,16 @@ def draw_digits(
 
     calls: network calls for a sample; a guided step costs two, an unguided one (guidance_scale = 1) one.
     """
-    c = torch.arange(n) % 10
+    where = next(model.parameters()).device
+    c = torch.arange(n, device=where) % 10
     generator = torch.Generator().manual_seed(seed)
-    x_T = torch.randn(n, 1, 28, 28, generator=generator)
+    x_T = torch.randn(n, 1, 28, 28, generator=generator).to(where)
     guided = guidance_scale != 1
     denoiser = toy_ddpm.guide(model, model.c_null, guidance_scale) if guided else model
     choice = {"steps": calls // (1 + guided), "eta": eta, "generator": generator, "c": c, "predicts": predicts}
-    with device.autocast():
+    with device.autocast(where):
         walk = toy_ddpm.sample(denoiser, x_T, toy_ddpm.make_schedule(schedule), **choice)
-        return toy_ddpm.last(walk).float().clamp(-1, 1), c
+        return toy_ddpm.last(walk).float().clamp(-1, 1).cpu(), c.cpu()
 
 
 def train_judge(args):
@@ -115,10 +117,11 @@ def train_judge(args):
 
 def train_unet(args):
     """Train the digit U-Net and store its averaged weights with their card."""
-    trainer, digits = digit_trainer(args.seed)
-    started = time.monotonic()
-    train(trainer, args.steps, RUNS / "digit-unet", device.pick())
+    where, started = device.pick(), time.monotonic()
+    trainer, digits = digit_trainer(args.seed, where=where)
+    train(trainer, args.steps, RUNS / "digit-unet", where)
     weights.save("digit-unet", trainer.ema_model)
+    (RUNS / "digit-unet" / "checkpoint.safetensors").unlink()  # done: the same command trains anew
     judge, test = metrics.load_judge(), data.digits(train=False, quiet=True)
     drawn, asked = draw_digits(weights.load("digit-unet", MiniUNet), 512)
     real = digits.images[torch.randperm(len(digits.images), generator=torch.Generator().manual_seed(0))[:512]]

@@ -78,9 +78,9 @@ def test_slider_moves_the_picture(lab):
         before = sentence.inner_text(), picture.get_attribute("src")
         handle.focus()
         for _ in range(6):
-            page.keyboard.press("ArrowLeft")
+            page.keyboard.press("ArrowRight")
         sync_api.expect(sentence).not_to_have_text(before[0], timeout=30_000)
-        assert picture.get_attribute("src") != before[1]
+        sync_api.expect(picture).not_to_have_attribute("src", before[1], timeout=30_000)
         if os.environ.get("COURSE_SCREENSHOT"):
             page.screenshot(path=os.environ["COURSE_SCREENSHOT"])
         browser.close()
