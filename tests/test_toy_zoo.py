@@ -1,0 +1,120 @@
+"""Toy Zoo: the same seed draws the same picture, captions mean what they say, nothing held out is ever trained on."""
+
+import itertools
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+
+from course import toy_zoo
+from course.toy_zoo import HELD_OUT, TRAINING, Scene, all_scenes, caption, parse, render
+
+
+def rng(seed=0):
+    return np.random.default_rng(seed)
+
+
+def test_the_world_is_counted():
+    """Five subjects with a coat (5 coats, 5 backgrounds, 7 things worn) and the pizza without."""
+    assert len(all_scenes()) == len(set(all_scenes())) == 5 * 5 * 5 * 7 + 5 * 7
+    assert sorted([*TRAINING, *HELD_OUT], key=str) == sorted(all_scenes(), key=str)
+
+
+def test_a_tenth_is_held_out_and_every_dog_with_glasses():
+    assert 0.08 <= len(HELD_OUT) / len(all_scenes()) <= 0.12
+    dogs = [s for s in all_scenes() if s.subject == "dog" and s.worn == "glasses"]
+    assert len(dogs) == 25 and set(dogs) <= set(HELD_OUT)
+
+
+def test_what_is_held_out_can_be_put_together_from_training_scenes():
+    """Every value, and every pair of values but dog and glasses, stands in some training scene."""
+    for i, j in itertools.combinations(range(4), 2):
+        everywhere, trained = ({(s[i], s[j]) for s in scenes} for scenes in (all_scenes(), TRAINING))
+        assert everywhere - trained == ({("dog", "glasses")} if (i, j) == (0, 3) else set())
+
+
+def test_the_same_seed_draws_the_same_and_another_does_not():
+    scene = TRAINING[0]
+    assert_array_equal(render(scene, rng(1)), render(scene, rng(1)))
+    assert (render(scene, rng(1)) != render(scene, rng(2))).mean() > 0.1
+    a, b = toy_zoo.examples(20, seed=3), toy_zoo.examples(20, seed=3)
+    assert_array_equal(a[0], b[0])
+    assert a[1:] == b[1:]
+
+
+@pytest.mark.parametrize("size", [32, 64, 96, 128])
+def test_pictures_have_the_size_asked_for(size):
+    picture = render(TRAINING[5], rng(), size)
+    assert picture.shape == (size, size, 3) and picture.dtype == np.uint8
+
+
+def test_every_scene_can_be_drawn_and_hardly_anything_leaves_the_picture():
+    """Of the 256 pixels of the rim less than one is inked on average, and never a tenth: an ear or a tail at most."""
+    inked = []
+    for i, scene in enumerate(all_scenes()):
+        picture = render(scene, rng(i)).astype(int)
+        rim = np.concatenate([picture[0], picture[-1], picture[:, 0], picture[:, -1]])
+        inked.append((rim.sum(1) < 200).sum())
+    assert np.mean(inked) < 1 and max(inked) < 25
+
+
+def test_examples_come_from_their_scenes_alone_and_every_subject_equally():
+    _, captions, scenes = toy_zoo.examples(1200, seed=4)
+    assert not [scene for scene in scenes if toy_zoo.held_out(scene)]
+    counts = [sum(scene.subject == subject for scene in scenes) for subject in toy_zoo.SUBJECTS]
+    assert min(counts) > 150 and max(counts) < 250
+    assert not [text for text in captions if "dog" in text and "glasses" in text]
+
+
+@pytest.mark.parametrize("everything", [True, False])
+def test_captions_parse_back(everything):
+    for i, scene in enumerate(all_scenes() * 3):
+        text = caption(scene, rng(i), everything)
+        named = parse(text)
+        assert all(getattr(scene, name) == value for name, value in named.items()), text
+        if everything:
+            assert named == {name: value for name, value in scene._asdict().items() if value}, text
+
+
+def test_captions_leave_things_unsaid_and_vary():
+    texts = {caption(TRAINING[10], rng(i)) for i in range(300)}
+    assert len(texts) > 40
+    assert len({frozenset(parse(text)) for text in texts}) > 8
+
+
+def test_english():
+    texts = [caption(scene, rng(i)) for i, scene in enumerate(all_scenes())]
+    assert not [text for text in texts if "a orange" in text or "  " in text]
+    assert "a dog with glasses" in {caption(Scene("dog", "brown", "blue", "glasses"), rng(i)) for i in range(100)}
+
+
+@pytest.mark.parametrize(
+    "text, named",
+    [
+        ("a dog with glasses", {"subject": "dog", "worn": "glasses"}),
+        ("A BROWN DOG wearing glasses on a blue background.",
+         {"subject": "dog", "coat": "brown", "background": "blue", "worn": "glasses"}),
+        ("a boy with mouse ears", {"subject": "boy", "worn": "mouse ears"}),
+        ("a mouse with a bow tie", {"subject": "mouse", "worn": "a bow tie"}),
+        ("a pizza in front of a yellow wall", {"subject": "pizza", "background": "yellow"}),
+        ("a cat with yellow boots", {"subject": "cat", "worn": "yellow boots"}),
+        ("a giraffe", {}),
+        ("", {}),
+    ],
+)  # fmt: skip
+def test_parse_reads_what_people_write(text, named):
+    assert parse(text) == named
+
+
+@pytest.mark.parametrize(
+    "scene, said",
+    [
+        (Scene("dragon", "brown", "blue", "nothing"), "subject is 'dragon'; allowed: dog, cat"),
+        (Scene("dog", None, "blue", "nothing"), "coat is None; allowed: brown"),
+        (Scene("pizza", "brown", "blue", "nothing"), "None for a pizza"),
+        (Scene("dog", "brown", "blue", "hat"), "worn is 'hat'; allowed: nothing, glasses, a hat"),
+    ],
+)
+def test_scenes_of_another_world_are_refused(scene, said):
+    with pytest.raises(ValueError, match=said):
+        render(scene, rng())
