@@ -3,6 +3,7 @@
 import os
 
 import torch
+import torch.distributed as dist
 
 
 def pick(threads=None, quiet=False):
@@ -39,3 +40,42 @@ def autocast(device="cpu"):
         fast = kind == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
     # without the cache: it keeps the weights' bfloat16 copies until the context ends, so training inside would stand still
     return torch.autocast(kind, dtype=torch.bfloat16, enabled=fast, cache_enabled=False)
+
+
+def join(expected=None):
+    """Meet the other processes that torchrun or accelerate started, if there are any. Returns (rank, how many).
+
+    expected: how many there must be. Raises ValueError if there are others: launchers have been seen to start
+    single processes, each of which trains alone and says nothing.
+    """
+    if int(os.environ.get("WORLD_SIZE", 1)) > 1 and not dist.is_initialized():
+        if torch.cuda.is_available():
+            torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+        dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+    if expected and processes()[1] != expected:
+        raise ValueError(
+            f"{expected} processes were asked for, but this one sees {processes()[1]}. Start them with "
+            f"torchrun --nproc-per-node {expected} -m course.train ..."
+        )
+    return processes()
+
+
+def processes():
+    """(rank, how many) of the processes that train together; (0, 1) for one alone."""
+    return (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
+
+
+def leave():
+    """Part from the other processes, once all have arrived here."""
+    if dist.is_initialized():
+        dist.barrier()
+        dist.destroy_process_group()
+
+
+def any_process(flag):
+    """Whether `flag` is true in any of the processes, so that all stop after the same step."""
+    if not dist.is_initialized():
+        return bool(flag)
+    votes = torch.tensor(float(bool(flag)), device="cuda" if dist.get_backend() == "nccl" else "cpu")
+    dist.all_reduce(votes, dist.ReduceOp.MAX)
+    return votes.item() > 0

@@ -1,4 +1,4 @@
-"""The judge of the course's digits: a small classifier, and a distance between its features.
+"""The judges of the course's pictures: small classifiers, and distances between their features.
 
 The Fréchet distance here is taken on this classifier's features, so it must not be put beside
 published FID values, which use another network (Heusel et al. 2017, arXiv 1706.08500).
@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from course import weights
+from course import toy_zoo, weights
 
 
 class DigitClassifier(nn.Module):
@@ -44,7 +44,7 @@ def in_batches(function, x, size=1000):
 
 
 def digit_distance(judge, a, b):
-    """Fréchet distance between two sets of digits `[N, 1, 28, 28]` in [-1, 1] on the judge's features; 0 is equal."""
+    """Fréchet distance between two sets of pictures in [-1, 1] on the features of their judge; 0 is equal."""
     return frechet_distance(in_batches(judge.features, a), in_batches(judge.features, b))
 
 
@@ -91,3 +91,71 @@ def fit_judge(judge, images, labels, epochs=6, seed=0, batch_size=128):
         rate.step()
         yield (step + 1) / steps, loss.item()
     judge.eval()
+
+
+class ZooJudge(nn.Module):
+    """Toy Zoo pictures in [-1, 1] `[B, 3, 64, 64]` to one row of logits for each attribute; `features` gives 128 numbers."""
+
+    def __init__(self):
+        super().__init__()
+        widths, layers = (3, 24, 48, 96, 96), []
+        for before, after in zip(widths, widths[1:]):
+            for stride, wide in ((2, before), (1, after)):
+                layers += [nn.Conv2d(wide, after, 3, stride, 1), nn.GroupNorm(8, after), nn.ReLU()]
+        self.body = nn.Sequential(*layers)  # [B, 96, 4, 4]
+        self.narrow = nn.Sequential(nn.Flatten(), nn.Linear(96 * 16, 128), nn.LayerNorm(128), nn.ReLU())
+        self.heads = nn.ModuleDict({name: nn.Linear(128, len(values)) for name, values in toy_zoo.ATTRIBUTES.items()})
+
+    def features(self, x):
+        return self.narrow(self.body(x))
+
+    def forward(self, x):
+        h = self.features(x)
+        return {name: head(h) for name, head in self.heads.items()}
+
+    @torch.no_grad()
+    def read(self, x):
+        """The scenes that the judge sees in the pictures, as a list of `Scene`."""
+        rows = torch.cat(
+            [torch.stack([logits.argmax(1) for logits in self(part).values()], 1) for part in x.split(250)]
+        )
+        seen = [[values[i] for values, i in zip(toy_zoo.ATTRIBUTES.values(), row)] for row in rows.tolist()]
+        return [toy_zoo.Scene(s, None if s == "pizza" else c, b, w) for s, c, b, w in seen]
+
+
+def load_zoo_judge():
+    """The shipped reader of Toy Zoo pictures (its model card has its figures)."""
+    return weights.load("zoo-judge", ZooJudge)
+
+
+def prompt_accuracy(judge, x, prompts):
+    """Share of the pictures `[N, 3, 64, 64]` in [-1, 1] that show everything their prompt names, in 0..1.
+
+    Raises ValueError if a prompt names nothing of Toy Zoo, for then every picture would be right.
+    """
+    wanted = [toy_zoo.parse(prompt) for prompt in prompts]
+    if not all(wanted) or len(wanted) != len(x):
+        empty = next((prompt for prompt, names in zip(prompts, wanted) if not names), f"{len(wanted)} prompts")
+        raise ValueError(
+            f"one prompt a picture that names something of Toy Zoo is needed; got {empty!r} for {len(x)} pictures"
+        )
+    seen = judge.read(x)
+    return sum(all(getattr(s, k) == v for k, v in names.items()) for s, names in zip(seen, wanted)) / len(wanted)
+
+
+def diversity(judge, x, groups):
+    """Mean distance of two pictures of one group (say, of one prompt) on the judge's features. groups: `[N]` numbers.
+
+    Put it beside the same of true renderings. Raises ValueError if no group has two pictures.
+    """
+    features = in_batches(judge.features, x)
+    sets = [features[groups == group] for group in groups.unique()]
+    distances = [torch.pdist(same) for same in sets if len(same) > 1]
+    if not distances:
+        raise ValueError("every group holds a single picture; draw at least two of each")
+    return torch.cat(distances).mean().item()
+
+
+def psnr(a, b):
+    """Peak signal-to-noise ratio of pictures in [-1, 1], in dB, the mean over the pictures; `[N, ...]` each."""
+    return (10 * torch.log10(4 / (a - b).square().flatten(1).mean(1))).mean().item()

@@ -222,7 +222,7 @@ def guide(model, c_null, guidance_scale):
     """
 
     def guided(x_t, t, c):
-        both = model(torch.cat([x_t, x_t]), torch.cat([t, t]), torch.cat([torch.full_like(c, c_null), c]))
+        both = model(torch.cat([x_t, x_t]), torch.cat([t, t]), torch.cat([torch.zeros_like(c) + c_null, c]))
         unconditional, conditional = both.chunk(2)
         return unconditional + guidance_scale * (conditional - unconditional)
 
@@ -293,16 +293,10 @@ class Trainer:
 
     def step(self, progress):
         """One gradient step; progress in [0, 1] is the share of the training that is over. Returns the loss, a float."""
-        rows = torch.randint(len(self.images), (self.batch_size,), generator=self.generator)
-        c = None
-        if self.labels is not None:
-            dropped = torch.rand(self.batch_size, generator=self.generator) < self.drop_label
-            c = torch.where(dropped.to(self.labels.device), self.model.c_null, self.labels[rows])
         for group in self.optimizer.param_groups:
             group["lr"] = self.lr * min(1.0, (self.steps_done + 1) / 100) * 0.5 * (1 + math.cos(math.pi * progress))
-        loss = training_loss(self.model, self.images[rows], self.schedule, self.generator, c, self.predicts)
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        loss = self.backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         self.optimizer.step()
         self.steps_done += 1
@@ -311,6 +305,17 @@ class Trainer:
             for slow, fast in zip(self.ema_model.parameters(), self.model.parameters()):
                 slow.lerp_(fast, 1 - decay)
         return loss.item()
+
+    def backward(self):
+        """The loss of one batch, its gradients left in the model."""
+        rows = torch.randint(len(self.images), (self.batch_size,), generator=self.generator)
+        c = None
+        if self.labels is not None:
+            dropped = torch.rand(self.batch_size, generator=self.generator) < self.drop_label
+            c = torch.where(dropped.to(self.labels.device), self.model.c_null, self.labels[rows])
+        loss = training_loss(self.model, self.images[rows], self.schedule, self.generator, c, self.predicts)
+        loss.backward()
+        return loss
 
     def state_dict(self):
         """Everything that a resumed run needs, as one flat dict of tensors."""

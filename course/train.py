@@ -1,21 +1,27 @@
-"""Train what `assets/weights/` holds: `python -m course.train digit-judge` or `digit-unet`.
+"""Train what `assets/weights/` holds: `python -m course.train digit-judge`, `digit-unet`, `zoo-judge`, `vae`, `clip` or `unet`.
 
-The U-Net's run writes a checkpoint every two minutes and when it is interrupted (Ctrl-C); the
-same command goes on from there to the same losses. Each run logs to a JSON-lines file in `runs/`.
+A run writes a checkpoint every two minutes and when it is interrupted (Ctrl-C); the same command goes
+on from there to the same losses. Each run logs to a JSON-lines file in `runs/`. Toy Zoo's models train
+likewise in several processes: `torchrun --nproc-per-node 2 -m course.train unet --processes 2`.
 """
 
 import argparse
+import functools
 import json
+import os
 import platform
 import signal
 import sys
 import time
 
 import torch
+from diffusers import AutoencoderKL
 from tqdm import tqdm
+from transformers import CLIPModel, CLIPTextModel, CLIPTokenizer
 
-from course import data, device, metrics, toy_ddpm, weights
+from course import data, device, metrics, mini_clip, stable_diffusion, toy_ddpm, toy_zoo, train_zoo, weights
 from course.mini_unet import MiniUNet
+from course.stable_diffusion import MINI
 
 RUNS = data.ROOT / "runs"
 
@@ -41,12 +47,13 @@ def digit_trainer(seed=0, n=None, channels=UNET["channels"], schedule=DIGITS["sc
 def train(trainer, steps, folder, where="cpu", save_every=120.0):
     """Train up to `steps`, resuming from `folder/checkpoint.safetensors` if it is there. Returns the list of new losses.
 
-    Ctrl-C lets the step in hand finish, saves, and ends with exit status 130. Raises WeightsError on a damaged
-    checkpoint or one of another network.
+    Ctrl-C lets the step in hand finish, saves, and ends with exit status 130. Where several processes train,
+    the first one alone writes. Raises WeightsError on a damaged checkpoint or one of another network.
     """
-    checkpoint, stop = folder / "checkpoint.safetensors", []
+    checkpoint, stop, first, spent = folder / "checkpoint.safetensors", [], device.processes()[0] == 0, 0.0
     if checkpoint.exists():
         tensors = weights.read_tensors(checkpoint)
+        spent = tensors.pop("seconds", torch.zeros(1)).item()
         try:
             trainer.load_state_dict(tensors)
         except (KeyError, RuntimeError) as error:
@@ -54,31 +61,39 @@ def train(trainer, steps, folder, where="cpu", save_every=120.0):
             raise weights.WeightsError(
                 f"{checkpoint} belongs to another network ({said}). Move it away to start anew."
             ) from None
-        print(f"going on from step {trainer.steps_done} of {steps}")
+        if first:
+            print(f"going on from step {trainer.steps_done} of {steps}")
+
+    def save():
+        if first:
+            weights.write_tensors(checkpoint, trainer.state_dict() | {"seconds": torch.tensor([trainer.seconds])})
+
     folder.mkdir(parents=True, exist_ok=True)
     before = signal.signal(signal.SIGINT, lambda *_: stop.append(True))
     losses, saved, started = [], time.monotonic(), time.monotonic()
+    trainer.seconds = spent
     try:
         with (
-            open(folder / "log.jsonl", "a") as log,
+            open(folder / "log.jsonl" if first else os.devnull, "a") as log,
             device.autocast(where),
-            tqdm(total=steps, initial=trainer.steps_done, unit="step", mininterval=5) as bar,
+            tqdm(total=steps, initial=trainer.steps_done, unit="step", mininterval=5, disable=not first) as bar,
         ):
-            while trainer.steps_done < steps and not stop:
+            while trainer.steps_done < steps and not device.any_process(stop):
                 losses.append(trainer.step(trainer.steps_done / steps))
+                trainer.seconds = spent + time.monotonic() - started  # of all runs together
                 bar.update()
                 if trainer.steps_done % 100 == 0:
                     bar.set_postfix(loss=f"{sum(losses[-100:]) / len(losses[-100:]):.4f}")
-                    seconds = round(time.monotonic() - started, 1)
-                    log.write(json.dumps({"step": trainer.steps_done, "loss": losses[-1], "seconds": seconds}) + "\n")
+                    line = {"step": trainer.steps_done, "loss": losses[-1], "seconds": round(trainer.seconds, 1)}
+                    log.write(json.dumps(line) + "\n")
                     log.flush()
                 if time.monotonic() - saved > save_every:
-                    weights.write_tensors(checkpoint, trainer.state_dict())
+                    save()
                     saved = time.monotonic()
     finally:
         signal.signal(signal.SIGINT, before)
-    weights.write_tensors(checkpoint, trainer.state_dict())
-    if stop:
+    save()
+    if trainer.steps_done < steps:
         print(f"stopped after step {trainer.steps_done}; the same command goes on from here")
         sys.exit(130)
     return losses
@@ -112,12 +127,19 @@ def train_judge(args):
         pass
     weights.save("digit-judge", judge)
     right = metrics.accuracy(metrics.load_judge(), test.images, test.labels)
-    card("digit-judge", judge, digits.source, started, {"accuracy on the test digits": round(right, 4)}, args)
+    card(
+        "digit-judge",
+        judge,
+        digits.source,
+        time.monotonic() - started,
+        {"accuracy on the test digits": round(right, 4)},
+        args,
+    )
 
 
 def train_unet(args):
     """Train the digit U-Net and store its averaged weights with their card."""
-    where, started = device.pick(), time.monotonic()
+    where = device.pick()
     trainer, digits = digit_trainer(args.seed, where=where)
     train(trainer, args.steps, RUNS / "digit-unet", where)
     weights.save("digit-unet", trainer.ema_model)
@@ -131,32 +153,117 @@ def train_unet(args):
         "labels read as asked": round(metrics.accuracy(judge, drawn, asked), 4),
         "steps": args.steps,
     }
-    card("digit-unet", trainer.model, digits.source, started, figures, args)
+    card("digit-unet", trainer.model, digits.source, trainer.seconds, figures, args)
 
 
-def card(name, model, source, started, figures, args):
-    """Write the model card `README.md` beside the weights: data, command, minutes of the last run, machine, figures."""
-    command = f"python -m course.train {name}" + (f" --steps {args.steps}" if name == "digit-unet" else "")
+def train_zoo_judge(args):
+    """Train the reader of Toy Zoo pictures; it sees all scenes."""
+
+    def figures(judge):
+        weights.save("zoo-judge", judge)
+        pictures, _, scenes = toy_zoo.examples(3000, seed=1, scenes=toy_zoo.all_scenes())
+        seen = metrics.load_zoo_judge().read(train_zoo.pixels(pictures))
+        right = sum(a == b for a, b in zip(seen, scenes)) / len(seen)
+        return {"3,000 fresh renderings read right in every attribute": right}
+
+    run_zoo("zoo-judge", train_zoo.judge_trainer, figures, args)
+
+
+def train_vae(args):
+    """Train the autoencoder; its loss looks through a second judge, trained here, so that the first stays a stranger to it."""
+    where = device.pick(quiet=True)
+    second = train_zoo.judge_trainer(seed=1, scenes=toy_zoo.TRAINING, where=where)
+    train(second, 600, RUNS / "vae" / "eye", where)
+
+    def figures(vae):
+        vae.register_to_config(scaling_factor=train_zoo.scaling_factor(vae, toy_zoo.examples(1000, seed=2)[0]))
+        weights.save_pretrained(f"{MINI}/vae", vae)
+        return train_zoo.vae_figures(weights.load_pretrained(f"{MINI}/vae", AutoencoderKL), metrics.load_zoo_judge())
+
+    run_zoo("vae", functools.partial(train_zoo.vae_trainer, second.ema_model), figures, args)
+
+
+def train_clip(args):
+    """Train CLIP with its tokenizer; the text encoder is stored again for the U-Net."""
+
+    def figures(clip):
+        tokenizer = train_zoo.clip_tokenizer(args.seed)
+        weights.save_pretrained("mini-clip", clip, tokenizer)
+        weights.save_pretrained(f"{MINI}/tokenizer", tokenizer)
+        weights.save_pretrained(f"{MINI}/text_encoder", mini_clip.text_encoder(clip))
+        top = train_zoo.zero_shot(weights.load_pretrained("mini-clip", CLIPModel), tokenizer)
+        return {"zero-shot top-1 among 64 held-out captions": round(top, 4)}
+
+    run_zoo("clip", train_zoo.clip_trainer, figures, args)
+
+
+def train_zoo_unet(args):
+    """Train the conditional U-Net on the latents of the stored autoencoder and the states of the stored text encoder."""
+    parts = [
+        weights.load_pretrained(f"{MINI}/{part}", cls).to(device.pick(quiet=True))
+        for part, cls in (("vae", AutoencoderKL), ("text_encoder", CLIPTextModel))
+    ]
+    tokenizer = weights.load_pretrained(f"{MINI}/tokenizer", CLIPTokenizer)
+
+    def figures(unet):
+        weights.save_pretrained(f"{MINI}/unet", unet)
+        weights.save_pretrained(f"{MINI}/scheduler", train_zoo.scheduler())
+        return train_zoo.unet_figures(stable_diffusion.load_mini(), metrics.load_zoo_judge())
+
+    run_zoo("unet", functools.partial(train_zoo.unet_trainer, *parts, tokenizer), figures, args)
+
+
+def run_zoo(name, recipe, figures, args):
+    """Train by a recipe of `train_zoo`, in as many processes as were started; the first stores what came out, with its card."""
+    where = device.pick()
+    rank, _ = device.processes()
+    trainer = recipe(seed=args.seed, where=where)
+    train(trainer, args.steps, RUNS / name, where)
+    if rank == 0:
+        measured = figures(trainer.ema_model.cpu()) | {"steps": args.steps}
+        (RUNS / name / "checkpoint.safetensors").unlink()  # done: the same command trains anew
+        card(name, trainer.model, "Toy Zoo, drawn by course/toy_zoo.py", trainer.seconds, measured, args)
+
+
+def card(name, model, source, seconds, figures, args):
+    """Write the model card `README.md` beside the weights: data, command, minutes, machine, figures."""
+    folder = weights.FOLDER / {"vae": f"{MINI}/vae", "unet": f"{MINI}/unet", "clip": "mini-clip"}.get(name, name)
+    command = f"python -m course.train {name}" + (f" --steps {args.steps}" if args.steps else "")
     rows = {
-        "class": f"`course.{type(model).__module__.split('.')[-1]}.{type(model).__name__}`, {weights.parameters(model):,} parameters, stored as float16",
+        "class": f"`{type(model).__module__}.{type(model).__name__}`, {weights.parameters(model):,} parameters, stored as float16",
         "data": source,
         "command": f"`{command}`",
-        "minutes of the last run": round((time.monotonic() - started) / 60, 1),
-        "machine": f"{platform.system()}, {platform.machine()}, {torch.get_num_threads()} threads, PyTorch {torch.__version__.split('+')[0]}",
+        "minutes": round(seconds / 60, 1),
+        "machine": f"{platform.system()}, {platform.machine()}, {device.processes()[1]} x {torch.get_num_threads()} threads, PyTorch {torch.__version__.split('+')[0]}",
         **figures,
     }
     text = f"# {name}\n\n| what | value |\n|---|---|\n" + "".join(f"| {k} | {v} |\n" for k, v in rows.items())
-    (weights.FOLDER / name / "README.md").write_text(text)
+    (folder / "README.md").write_text(text)
     print(text)
+
+
+COMMANDS = {  # what is trained, by which function, in how many gradient steps
+    "digit-judge": (train_judge, None),
+    "digit-unet": (train_unet, 6_000),
+    "zoo-judge": (train_zoo_judge, 600),
+    "vae": (train_vae, 6_600),
+    "clip": (train_clip, 800),
+    "unet": (train_zoo_unet, 12_000),
+}
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["digit-judge", "digit-unet"])
-    parser.add_argument("--steps", type=int, default=6_000, help="gradient steps of the U-Net")
+    parser.add_argument("what", choices=COMMANDS)
+    parser.add_argument("--steps", type=int, help="gradient steps; each model has its own default")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--processes", type=int, help="how many processes train together; checked, started by torchrun")
     args = parser.parse_args()
-    {"digit-judge": train_judge, "digit-unet": train_unet}[args.what](args)
+    function, steps = COMMANDS[args.what]
+    args.steps = args.steps or steps
+    device.join(args.processes)
+    function(args)
+    device.leave()
 
 
 if __name__ == "__main__":

@@ -1,11 +1,13 @@
 """Weights in and out of files: safetensors, checked by SHA-256, written in one piece or not at all."""
 
+import copy
 import hashlib
 import json
 import os
 import tempfile
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
@@ -60,8 +62,37 @@ def save(name, model, half=True):
     tensors = {k: v.half() if half and v.is_floating_point() else v for k, v in model.state_dict().items()}
     write_tensors(FOLDER / name / "model.safetensors", tensors)
     (FOLDER / name / "config.json").write_text(json.dumps(getattr(model, "config", {})) + "\n")
-    sums = _sums() | {f"{name}/model.safetensors": _sha256(FOLDER / name / "model.safetensors")}
-    (FOLDER / "SHA256SUMS").write_text("".join(f"{sums[file]}  {file}\n" for file in sorted(sums)))
+    _note_sums([f"{name}/model.safetensors"])
+
+
+def save_pretrained(name, *parts):
+    """Store library objects (models as float16, tokenizers, schedulers) in their own layout as `assets/weights/<name>/`."""
+    folder = FOLDER / name
+    folder.mkdir(parents=True, exist_ok=True)
+    _quiet()
+    with tempfile.TemporaryDirectory(dir=FOLDER) as new:
+        for part in parts:
+            (copy.deepcopy(part).half() if isinstance(part, torch.nn.Module) else part).save_pretrained(new)
+        files = sorted(path.name for path in Path(new).iterdir())
+        for file in files:
+            os.chmod(Path(new) / file, 0o644)
+            os.replace(Path(new) / file, folder / file)
+    _note_sums(f"{name}/{file}" for file in files)
+
+
+def load_pretrained(name, cls):
+    """What `save_pretrained` stored, read by the library's `cls`; models come in float32 and evaluation mode.
+
+    Raises WeightsError if a file is missing or its checksum is wrong.
+    """
+    files = [file for file in _sums() if file.rpartition("/")[0] == name]
+    if not files:
+        raise WeightsError(f"there are no weights called {name!r} in {FOLDER.name}/. `make weights` trains them.")
+    for file in files:
+        _verify(file)
+    _quiet()
+    part = cls.from_pretrained(FOLDER / name, local_files_only=True)
+    return part.float().eval().requires_grad_(False) if isinstance(part, torch.nn.Module) else part
 
 
 def load(name, cls):
@@ -73,10 +104,7 @@ def load(name, cls):
     if not path.exists():
         known = ", ".join(sorted(folder.name for folder in FOLDER.glob("*/"))) or "none"
         raise WeightsError(f"there are no weights called {name!r}; here: {known}. `make weights` trains them.")
-    if _sums().get(f"{name}/model.safetensors") != _sha256(path):
-        raise WeightsError(
-            f"{name}/model.safetensors does not have the checksum in SHA256SUMS: it is damaged. Restore it with git."
-        )
+    _verify(f"{name}/model.safetensors")
     model = cls(**json.loads((FOLDER / name / "config.json").read_text()))
     return load_into(model, read_tensors(path), f"{name}/model.safetensors").eval().requires_grad_(False)
 
@@ -88,6 +116,27 @@ def _sha256(path):
 def _sums():
     lines = (FOLDER / "SHA256SUMS").read_text().splitlines() if (FOLDER / "SHA256SUMS").exists() else []
     return {file: digest for digest, file in (line.split(maxsplit=1) for line in lines)}
+
+
+def _quiet():
+    """No progress bars for files of a few megabytes."""
+    import diffusers  # here, because both take seconds to import and most notebooks need neither
+    import transformers
+
+    for library in (diffusers, transformers):
+        library.utils.logging.disable_progress_bar()
+
+
+def _note_sums(files):
+    sums = _sums() | {file: _sha256(FOLDER / file) for file in files}
+    (FOLDER / "SHA256SUMS").write_text("".join(f"{sums[file]}  {file}\n" for file in sorted(sums)))
+
+
+def _verify(file):
+    if not (FOLDER / file).exists():
+        raise WeightsError(f"{file} is missing. Restore it with git, or train it again with `make weights`.")
+    if _sums().get(file) != _sha256(FOLDER / file):
+        raise WeightsError(f"{file} does not have the checksum in SHA256SUMS: it is damaged. Restore it with git.")
 
 
 def parameters(model):

@@ -5,12 +5,14 @@ import os
 
 import pytest
 import torch
+from diffusers import AutoencoderKL
 from torch import nn
 from torch.testing import assert_close
 
 from course import weights
 from course.metrics import load_judge
 from course.mini_unet import MiniUNet
+from course.train_zoo import make_vae
 
 
 class Small(nn.Module):
@@ -102,3 +104,39 @@ def test_shipped_models_load():
 def test_nothing_is_pickled():
     files = [p for p in weights.FOLDER.rglob("*") if p.is_file()]
     assert files and {p.suffix for p in files} <= {".safetensors", ".json", ".md", ""}
+
+
+@pytest.fixture
+def vae_folder(folder):
+    weights.save_pretrained("world/vae", make_vae())
+    return folder / "world" / "vae"
+
+
+def test_library_models_come_back_in_float32(vae_folder):
+    torch.manual_seed(0)
+    vae = make_vae()
+    weights.save_pretrained("world/vae", vae)
+    back = weights.load_pretrained("world/vae", AutoencoderKL)
+    assert back.dtype == torch.float32 and not back.training and vae.dtype == torch.float32
+    assert_close(back.decoder.conv_in.weight.data, vae.decoder.conv_in.weight.data, rtol=1e-3, atol=1e-4)
+    assert sorted(path.name for path in vae_folder.iterdir()) == [
+        "config.json",
+        "diffusion_pytorch_model.safetensors",
+    ]
+
+
+@pytest.mark.parametrize("file", ["config.json", "diffusion_pytorch_model.safetensors"])
+def test_flipped_byte_of_a_library_model_is_refused_by_name(vae_folder, file):
+    content = bytearray((vae_folder / file).read_bytes())
+    content[-3] ^= 1
+    (vae_folder / file).write_bytes(content)
+    with pytest.raises(weights.WeightsError, match=f"world/vae/{file}.*checksum"):
+        weights.load_pretrained("world/vae", AutoencoderKL)
+
+
+def test_missing_files_of_a_library_model_are_named(vae_folder):
+    (vae_folder / "config.json").unlink()
+    with pytest.raises(weights.WeightsError, match="world/vae/config.json is missing"):
+        weights.load_pretrained("world/vae", AutoencoderKL)
+    with pytest.raises(weights.WeightsError, match="'world/unet'"):
+        weights.load_pretrained("world/unet", AutoencoderKL)

@@ -1,0 +1,75 @@
+"""Stable Diffusion from its parts: text to states, noise to latents, latents to a picture.
+
+Rombach et al. 2021 (arXiv 2112.10752). The loop is `toy_ddpm.sample`, unchanged since the digits;
+what is new is that x is a latent and c the token states of a prompt. Letters in the shape comments:
+B pictures, L tokens, D numbers a token.
+"""
+
+from typing import NamedTuple
+
+import torch
+from diffusers import AutoencoderKL, UNet2DConditionModel
+from transformers import CLIPTextModel, CLIPTokenizer
+
+from course import mini_clip, toy_ddpm, weights
+
+MINI = "mini-stable-diffusion"
+GUIDANCE_SCALE = 3.0  # the best of a sweep on Toy Zoo, see notebook 09; 7.5 is usual for the full weights
+
+
+class StableDiffusion(NamedTuple):
+    """The four trained parts."""
+
+    tokenizer: CLIPTokenizer
+    text_encoder: CLIPTextModel
+    unet: UNet2DConditionModel
+    vae: AutoencoderKL
+
+
+def load_mini():
+    """The course's own Stable Diffusion for Toy Zoo, from `assets/weights/`. Raises WeightsError if a file is damaged."""
+    classes = StableDiffusion.__annotations__
+    return StableDiffusion(*(weights.load_pretrained(f"{MINI}/{part}", cls) for part, cls in classes.items()))
+
+
+def encode_prompt(sd, prompts):
+    """Prompts as token states `[B, L, D]`: one row of numbers for each token."""
+    return sd.text_encoder(mini_clip.tokens(sd.tokenizer, prompts).to(sd.unet.device)).last_hidden_state
+
+
+def eps_model(sd):
+    """The U-Net as the course's `eps_model`: latents `[B, 4, h, w]`, t in 1..T and token states c to `eps_hat`."""
+    return lambda x_t, t, c: sd.unet(x_t, t - 1, c).sample  # diffusers counts the levels from 0
+
+
+def starting_noise(sd, seeds):
+    """x_T, one latent `[4, h, w]` a seed, drawn on the CPU so that a seed means the same on every machine."""
+    shape = sd.unet.config.in_channels, sd.unet.config.sample_size, sd.unet.config.sample_size
+    return torch.stack([torch.randn(shape, generator=torch.Generator().manual_seed(seed)) for seed in seeds])
+
+
+@torch.no_grad()
+def decode(sd, z):
+    """Latents `[B, 4, h, w]` as pictures `[B, 3, 8h, 8w]`, clipped to [-1, 1]."""
+    return sd.vae.decode(z / sd.vae.config.scaling_factor).sample.clamp(-1, 1)
+
+
+def walk(sd, prompts, seeds, steps=25, guidance_scale=GUIDANCE_SCALE, negative=""):
+    """The way from noise to latents: what `toy_ddpm.sample` yields, `(t, x_t, x_0_hat)`, by DDIM, guided by the prompts."""
+    with torch.no_grad():
+        c, c_null = encode_prompt(sd, prompts), encode_prompt(sd, [negative])
+    model = toy_ddpm.guide(eps_model(sd), c_null, guidance_scale)
+    x_T = starting_noise(sd, seeds).to(sd.unet.device)
+    return toy_ddpm.sample(model, x_T, toy_ddpm.make_schedule("scaled_linear"), steps, eta=0.0, c=c)
+
+
+def generate(sd, prompts, seeds=None, at_once=16, **choices):
+    """Pictures `[B, 3, H, W]` in [-1, 1], one a prompt, a few at once.
+
+    seeds: a whole number for each picture, default 0, 1, ...; choices: steps, guidance_scale and negative of `walk`.
+    """
+    seeds = list(range(len(prompts)) if seeds is None else seeds)
+    if len(seeds) != len(prompts):
+        raise ValueError(f"one seed a prompt is needed; got {len(seeds)} seeds for {len(prompts)} prompts")
+    parts = [slice(i, i + at_once) for i in range(0, len(prompts), at_once)]
+    return torch.cat([decode(sd, toy_ddpm.last(walk(sd, prompts[part], seeds[part], **choices))) for part in parts])
