@@ -14,9 +14,7 @@ def awake(model):
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for p in model.parameters():
-            p.copy_(
-                torch.randn(p.shape, generator=generator) * (0.3 / max(1, p[0].numel()) ** 0.5 if p.dim() > 1 else 0.5)
-            )
+            p.copy_(torch.randn(p.shape, generator=generator) / (p[0].numel() ** 0.5 if p.dim() > 1 else 1))
     return model.eval()
 
 
@@ -67,8 +65,8 @@ def test_output_depends_on_t_on_c_and_on_every_pixel(generator):
     model = awake(MiniUNet(num_classes=10))
     x, t, c = torch.randn(1, 1, 28, 28, generator=generator), torch.tensor([300]), torch.tensor([3])
     base = model(x, t, c)
-    assert (model(x, t + 200, c) - base).abs().max() > 1e-4
-    assert (model(x, t, c + 1) - base).abs().max() > 1e-4
+    assert (model(x, t + 200, c) - base).abs().max() > 1e-2
+    assert (model(x, t, c + 1) - base).abs().max() > 1e-2
     assert torch.equal(model(x, t), model(x, t, torch.tensor([model.c_null])))
     x.requires_grad_()
     (gradient,) = torch.autograd.grad(model(x, t, c)[0, 0, 14, 14], x)
