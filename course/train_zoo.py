@@ -22,8 +22,8 @@ from course.toy_zoo import ATTRIBUTES, HELD_OUT, TRAINING
 class ZooTrainer(toy_ddpm.Trainer):
     """Trains `model` by `batch_loss(model, rows, draw)`, every step on `batch_size` rows of the tensors in `data`.
 
-    rows: this process's share of the batch, a tensor of each of `data`. draw(*shape): standard normal numbers
-    `[rows, *shape]`; draw.uniform likewise. Raises ValueError where the processes cannot share the batch evenly.
+    rows: this process's share of the batch, a tensor of each of `data`. draw(*shape): normal numbers
+    `[rows, *shape]`, or uniform ones with how=torch.rand. Raises ValueError where the processes cannot share the batch evenly.
     """
 
     def __init__(self, model, batch_loss, data, *, batch_size, lr, ema_decay=0.999, seed=0, where="cpu"):
@@ -44,9 +44,11 @@ class ZooTrainer(toy_ddpm.Trainer):
         loss = self.batch_loss(self.model, [tensor[rows].to(where) for tensor in self.data], draw)
         loss.backward()
         if self.world > 1:
-            for value in [loss.detach(), *(p.grad for p in self.model.parameters() if p.grad is not None)]:
-                dist.all_reduce(value)
-                value /= self.world
+            values = [loss.detach(), *(p.grad for p in self.model.parameters() if p.grad is not None)]
+            total = torch.cat([value.flatten() for value in values])
+            dist.all_reduce(total)
+            for value, mean in zip(values, (total / self.world).split([value.numel() for value in values])):
+                value.copy_(mean.view_as(value))
         return loss.detach()
 
 
