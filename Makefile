@@ -45,8 +45,7 @@ notebooks: $(READY)
 	$(BIN)/python tools/store_notebooks.py $(ONLY)
 
 weights: $(READY)
-	$(BIN)/python -m course.train digit-judge
-	$(BIN)/python -m course.train digit-unet
+	for model in digit-judge digit-unet zoo-judge vae clip unet; do $(BIN)/python -m course.train $$model || exit; done
 
 clean:
 	rm -rf $(VENV)

@@ -159,7 +159,7 @@ def train_unet(args):
 def train_zoo_judge(args):
     """Train the reader of Toy Zoo pictures; it sees all scenes."""
 
-    def figures(judge):
+    def figures(judge, _):
         weights.save("zoo-judge", judge)
         pictures, _, scenes = toy_zoo.examples(3000, seed=1, scenes=toy_zoo.all_scenes())
         seen = metrics.load_zoo_judge().read(train_zoo.pixels(pictures))
@@ -175,7 +175,7 @@ def train_vae(args):
     second = train_zoo.judge_trainer(seed=1, scenes=toy_zoo.TRAINING, where=where)
     train(second, 600, RUNS / "vae" / "eye", where)
 
-    def figures(vae):
+    def figures(vae, _):
         vae.register_to_config(scaling_factor=train_zoo.scaling_factor(vae, toy_zoo.examples(1000, seed=2)[0]))
         weights.save_pretrained(f"{MINI}/vae", vae)
         return train_zoo.vae_figures(weights.load_pretrained(f"{MINI}/vae", AutoencoderKL), metrics.load_zoo_judge())
@@ -186,8 +186,7 @@ def train_vae(args):
 def train_clip(args):
     """Train CLIP with its tokenizer; the text encoder is stored again for the U-Net."""
 
-    def figures(clip):
-        tokenizer = train_zoo.clip_tokenizer(args.seed)
+    def figures(clip, tokenizer):
         weights.save_pretrained("mini-clip", clip, tokenizer)
         weights.save_pretrained(f"{MINI}/tokenizer", tokenizer)
         weights.save_pretrained(f"{MINI}/text_encoder", mini_clip.text_encoder(clip))
@@ -205,7 +204,7 @@ def train_zoo_unet(args):
     ]
     tokenizer = weights.load_pretrained(f"{MINI}/tokenizer", CLIPTokenizer)
 
-    def figures(unet):
+    def figures(unet, _):
         weights.save_pretrained(f"{MINI}/unet", unet)
         weights.save_pretrained(f"{MINI}/scheduler", train_zoo.scheduler())
         return train_zoo.unet_figures(stable_diffusion.load_mini(), metrics.load_zoo_judge())
@@ -220,7 +219,7 @@ def run_zoo(name, recipe, figures, args):
     trainer = recipe(seed=args.seed, where=where)
     train(trainer, args.steps, RUNS / name, where)
     if rank == 0:
-        measured = figures(trainer.ema_model.cpu()) | {"steps": args.steps}
+        measured = figures(trainer.ema_model.cpu(), trainer.tokenizer) | {"steps": args.steps}
         (RUNS / name / "checkpoint.safetensors").unlink()  # done: the same command trains anew
         card(name, trainer.model, "Toy Zoo, drawn by course/toy_zoo.py", trainer.seconds, measured, args)
 

@@ -26,9 +26,10 @@ class ZooTrainer(toy_ddpm.Trainer):
     `[rows, *shape]`, or uniform ones with how=torch.rand. Raises ValueError where the processes cannot share the batch evenly.
     """
 
-    def __init__(self, model, batch_loss, data, *, batch_size, lr, ema_decay=0.999, seed=0, where="cpu"):
+    def __init__(self, model, batch_loss, data, *, batch_size, lr, ema_decay=0.999, seed=0, where="cpu",
+                 tokenizer=None):  # fmt: skip
         super().__init__(model.to(where), None, None, batch_size=batch_size, lr=lr, ema_decay=ema_decay, seed=seed)
-        self.batch_loss, self.data = batch_loss, data
+        self.batch_loss, self.data, self.tokenizer = batch_loss, data, tokenizer
         self.rank, self.world = device.processes()
         if batch_size % self.world:
             raise ValueError(f"a batch of {batch_size} cannot be shared evenly by {self.world} processes")
@@ -182,7 +183,8 @@ def clip_trainer(seed=0, n=20_000, batch_size=128, where="cpu"):
     data = torch.from_numpy(pictures), mini_clip.tokens(tokenizer, captions)
     torch.manual_seed(seed)
     clip = mini_clip.make_clip(tokenizer)
-    return ZooTrainer(clip, clip_loss, data, batch_size=batch_size, lr=1e-3, ema_decay=0.99, seed=seed, where=where)
+    recipe = {"batch_size": batch_size, "lr": 1e-3, "ema_decay": 0.99, "seed": seed, "where": where}
+    return ZooTrainer(clip, clip_loss, data, tokenizer=tokenizer, **recipe)
 
 
 @torch.no_grad()
