@@ -106,17 +106,8 @@ PAINT = {
     "blue": (132, 190, 240), "green": (140, 208, 128), "yellow": (250, 222, 110), "pink": (250, 176, 196),
     "purple": (178, 144, 222),
 }  # fmt: skip
-SKIN, BLUSH, RED, SUN, VIOLET, NAVY, PAPER = (
-    (250, 208, 170),
-    (244, 150, 160),
-    (222, 44, 50),
-    (252, 204, 30),
-    (112, 52, 160),
-    (28, 50, 150),
-    (255, 255, 255),
-)
-
-
+SKIN, BLUSH, RED, SUN = (250, 208, 170), (244, 150, 160), (222, 44, 50), (252, 204, 30)
+VIOLET, TURQUOISE, PAPER = (112, 52, 160), (0, 160, 190), (255, 255, 255)
 CIRCLE = np.stack([np.cos(a := np.linspace(0, 2 * np.pi, 32, endpoint=False)), np.sin(a)], 1)
 
 
@@ -162,17 +153,15 @@ def leg(pen, x, top, foot, swing, fill, boot, width=2.7):
         pen.oval(end - 0.8, foot - 0.6, width + 1, 2.2, fill)
 
 
-def eyes(pen, x, y, gaze, glasses, apart=5.2):
+def eyes(pen, x, y, gaze, glasses, apart=5.4):
     for side in (-1, 1):
         at = x + side * apart
         if glasses:
-            pen.oval(at, y, 4.9, 4.9, NAVY, outline=None)
+            pen.oval(at, y, 5.5, 5.5, TURQUOISE)
             pen.oval(at, y, 3.4, 3.4, PAPER, outline=None)
         else:
             pen.oval(at, y, 2.9, 3.3, PAPER, outline=None)
         pen.oval(at + gaze, y + 0.3, 1.6, 1.9, INK, outline=None)
-    if glasses:
-        pen.shape([(x - 1.4, y - 0.9), (x + 1.4, y - 0.9), (x + 1.4, y + 0.9), (x - 1.4, y + 0.9)], NAVY, outline=None)
 
 
 def hat(pen, x, y):
