@@ -245,7 +245,7 @@ COMMANDS = {  # what is trained, by which function, in how many gradient steps
     "digit-judge": (train_judge, None),
     "digit-unet": (train_unet, 6_000),
     "zoo-judge": (train_zoo_judge, 600),
-    "vae": (train_vae, 6_600),
+    "vae": (train_vae, 9_600),
     "clip": (train_clip, 800),
     "unet": (train_zoo_unet, 12_000),
 }
