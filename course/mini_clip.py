@@ -77,6 +77,12 @@ def embed_texts(clip, ids):
     return F.normalize(clip.text_projection(clip.text_model(input_ids=ids).pooler_output), dim=-1)
 
 
+@torch.no_grad()
+def cosines(clip, tokenizer, texts, pixels):
+    """Cosine of every text with every picture, `[N, B]`: the CLIP score. pixels: `[B, 3, 64, 64]` in [-1, 1]."""
+    return embed_texts(clip, tokens(tokenizer, texts)) @ embed_images(clip, pixels).T
+
+
 def text_encoder(clip):
     """The text half of a CLIP as the `CLIPTextModel` that Stable Diffusion's folder holds."""
     encoder = CLIPTextModel(clip.config.text_config)

@@ -8,6 +8,7 @@ B pictures, L tokens, D numbers a token.
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from transformers import CLIPTextModel, CLIPTokenizer
 
@@ -73,3 +74,35 @@ def generate(sd, prompts, seeds=None, at_once=16, **choices):
         raise ValueError(f"one seed a prompt is needed; got {len(seeds)} seeds for {len(prompts)} prompts")
     parts = [slice(i, i + at_once) for i in range(0, len(prompts), at_once)]
     return torch.cat([decode(sd, toy_ddpm.last(walk(sd, prompts[part], seeds[part], **choices))) for part in parts])
+
+
+class Watch:
+    """diffusers' attention, Rombach et al. 2021, Sec. 3.3, that keeps its weights `[B, cells, L]`, mean of the heads, in `seen`."""
+
+    def __init__(self):
+        self.seen = []
+
+    def __call__(self, attn, hidden_states, encoder_hidden_states, attention_mask=None, temb=None):
+        parts = attn.to_q(hidden_states), attn.to_k(encoder_hidden_states), attn.to_v(encoder_hidden_states)
+        q, k, v = map(attn.head_to_batch_dim, parts)  # [B * heads, cells or L, d]
+        weights = attn.get_attention_scores(q, k, attention_mask)  # rows sum to 1
+        self.seen.append(weights.unflatten(0, (-1, attn.heads)).mean(1))
+        return attn.to_out[1](attn.to_out[0](attn.batch_to_head_dim(weights @ v)))
+
+
+def attention_maps(sd, prompts, seeds, **choices):
+    """Latents as `walk` draws them, and how much each place looked at each token: `[steps, B, L, h, w]`, sums over L are 1.
+
+    The mean of all cross-attention layers, each stretched to the latents' size (Tang et al. 2022, arXiv 2210.04885).
+    """
+    own, watch, maps = sd.unet.attn_processors, Watch(), []
+    sd.unet.set_attn_processor({name: watch if ".attn2." in name else kept for name, kept in own.items()})
+    try:
+        for _, z, _ in walk(sd, prompts, seeds, **choices):
+            # of the two halves of a guided batch the second saw the prompt; pictures are square
+            grids = [w[-len(z) :].mT.unflatten(2, (round(w.shape[1] ** 0.5), -1)) for w in watch.seen]
+            maps.append(torch.stack([F.interpolate(grid, z.shape[2:], mode="bilinear") for grid in grids]).mean(0))
+            watch.seen.clear()
+    finally:
+        sd.unet.set_attn_processor(own)
+    return z, torch.stack(maps)

@@ -5,6 +5,7 @@ with the text that a screen reader speaks. Colours: Okabe & Ito's palette for co
 """
 
 import io
+import textwrap
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -16,6 +17,7 @@ from PIL import Image
 DATA, NOISE, PREDICTION, TRUTH = "#0072B2", "#8a8a8a", "#E69F00", "#000000"
 GREEN, RED, SKY, PINK = "#009E73", "#D55E00", "#56B4E9", "#CC79A7"
 COLORS = [DATA, PREDICTION, GREEN, RED, SKY, PINK, NOISE, TRUTH]
+DASHED = {"color": TRUTH, "ls": "--"}  # the style of a curve to compare with
 
 plt.rcParams.update({
     "figure.dpi": 96, "savefig.dpi": 96, "font.size": 9, "axes.titlesize": 9, "axes.spines.top": False,
@@ -56,7 +58,7 @@ def _numbers(x):
     return x.detach().cpu().float().numpy() if isinstance(x, torch.Tensor) else np.asarray(x)
 
 
-def images(x, columns=None, column_titles=None, row_titles=None, ax=None, scale=0.62, limits=(-1, 1)):
+def images(x, columns=None, column_titles=None, row_titles=None, ax=None, scale=0.62, limits=(-1, 1), title=None):
     """A sheet of pictures `[N, C, H, W]`, C = 1 or 3, row by row, values clipped to `limits`.
 
     scale: inches a picture. column_titles, row_titles: texts at the edge. Returns the axes.
@@ -72,8 +74,9 @@ def images(x, columns=None, column_titles=None, row_titles=None, ax=None, scale=
         sheet[i // columns, i % columns, 1:-1, 1:-1] = x[i].transpose(1, 2, 0)
     sheet = sheet.transpose(0, 2, 1, 3, 4).reshape(rows * (height + 2), columns * (width + 2), channels)
     if ax is None:
+        beside = max(0.9, 0.15 + 0.085 * max(map(len, row_titles))) if row_titles else 0.1
         ax = panels(
-            width=columns * scale + (0.9 if row_titles else 0.1),
+            width=columns * scale + beside,
             height=rows * scale * height / width + (0.3 if column_titles else 0.1),
         )
     ax.imshow(sheet.squeeze(), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
@@ -81,48 +84,80 @@ def images(x, columns=None, column_titles=None, row_titles=None, ax=None, scale=
     ax.set_yticks((np.arange(rows) + 0.5) * (height + 2) - 0.5, row_titles or [""] * rows)
     ax.tick_params(length=0, labeltop=True, labelbottom=False)
     ax.spines[:].set_visible(False)
+    ax.set(title=title)
     return ax
 
 
-def lines(x, ys, xlabel, ylabel, ax=None, logx=False, logy=False, title=None, styles=None):
-    """Curves over one x. ys: dict label -> values `[len(x)]`; styles: dict label -> keywords of `plot`. Returns the axes."""
+def lines(x, ys, xlabel, ylabel, ax=None, logx=False, logy=False, title=None, styles=None, ticks=None, **window):
+    """Curves over one x. ys: dict label -> values `[len(x)]`; styles: dict label -> keywords of `plot`, such as DASHED.
+
+    styles may also be a list of formats, one for each curve, such as "--" or "o-". ticks: the only x to be marked,
+    as plain numbers. window: keywords of `Axes.set`, such as ylim. Returns the axes.
+    """
     ax = ax or panels(width=4.2, height=2.8)
+    formats, styles = (dict(zip(ys, styles)), {}) if isinstance(styles, list) else ({}, styles or {})
     for label, y in ys.items():
-        ax.plot(_numbers(x), _numbers(y), label=label, **(styles or {}).get(label, {}))
+        ax.plot(_numbers(x), _numbers(y), *filter(None, [formats.get(label)]), label=label, **styles.get(label, {}))
     if logx:
         ax.set_xscale("log")
     if logy:
         ax.set_yscale("log")
-    ax.set(xlabel=xlabel, ylabel=ylabel, title=title)
+    ax.set(xlabel=xlabel, ylabel=ylabel, title=title, **window)
+    if ticks is not None:
+        xticks(ax, ticks)
+    if _numbers(x).dtype.kind == "U":  # names, not numbers
+        ax.tick_params(axis="x", rotation=60)
     if len(ys) > 1:
         ax.legend()
     return ax
 
 
-def histogram(samples, xlabel, ax=None, density=None, bins=60, limits=None, color=DATA, label=None, title=None):
-    """Samples (any shape) as a histogram of area 1, and a density over it in black. density: function of x. Returns the axes."""
+def histogram(samples, xlabel, ax=None, density=None, bins=60, limits=None,
+              color=DATA, label=None, title=None, filled=True, **window):  # fmt: skip
+    """Samples (any shape) as a histogram of area 1, and a density over it in black.
+
+    density: function of x. filled: False for an outline, to lie over another histogram.
+    window: keywords of `Axes.set`, such as ylim or yscale. Returns the axes.
+    """
     ax = ax or panels(width=3.4, height=2.4)
     values = _numbers(samples).ravel()
     limits = limits or (values.min(), values.max())
-    ax.hist(values, bins=bins, range=limits, density=True, color=color, alpha=0.65, label=label)
+    style = {"alpha": 0.65} if filled else {"histtype": "step", "lw": 1.3}
+    ax.hist(values, bins=bins, range=limits, density=True, color=color, label=label, **style)
     if density is not None:
         grid = np.linspace(*limits, 400)
         ax.plot(grid, _numbers(density(torch.from_numpy(grid))), color=TRUTH, lw=1.3, label="theory")
-    ax.set(xlabel=xlabel, ylabel="density", xlim=limits, title=title)
+    ax.set(xlabel=xlabel, ylabel="density", xlim=limits, title=title, **window)
     if label is not None or density is not None:
         ax.legend()
     return ax
 
 
-def cloud(points, ax=None, color=DATA, limits=2.5, title=None, size=4, label=None):
-    """Points `[N, 2]` in the plane, equal scales. limits: half the width of the window. Returns the axes."""
+def cloud(
+    points, ax=None, color=DATA, limits=2.5, title=None, size=4, label=None, names=("$x_1$", "$x_2$"), diagonal=False
+):
+    """Points `[N, 2]` in the plane, equal scales. Returns the axes.
+
+    limits: half the width of the window; names: of the two axes; diagonal: draw the line of equal values too.
+    """
     ax = ax or panels(width=2.4, height=2.5)
-    p = _numbers(points)
+    p, window = _numbers(points), (-limits, limits)
     ax.scatter(p[:, 0], p[:, 1], s=size, color=color, alpha=0.55, linewidths=0, label=label)
-    ax.set(xlim=(-limits, limits), ylim=(-limits, limits), aspect="equal", title=title, xlabel="$x_1$", ylabel="$x_2$")
+    if diagonal:
+        ax.plot(window, window, color=TRUTH, lw=0.8)
+    ax.set(xlim=window, ylim=window, aspect="equal", title=title, xlabel=names[0], ylabel=names[1])
     ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     ax.yaxis.set_major_locator(MaxNLocator(5, integer=True))
     return ax
+
+
+def clouds(rows, column_titles, limits=2.5, colors=(DATA, PREDICTION), size=3):
+    """Rows of clouds in equal windows. rows: dict name -> list of points `[N, 2]`; colors: one a row. Returns the axes."""
+    axes = panels(len(rows), len(column_titles), width=1.65, height=1.75, squeeze=False)
+    for line, (name, row_of_points), color in zip(axes, rows.items(), colors):
+        for ax, points, title in zip(line, row_of_points, column_titles):
+            cloud(points, ax, color, limits, f"{name}, {title}", size)
+    return axes
 
 
 def heatmap(matrix, xlabel, ylabel, ax=None, title=None, limits=None, cmap="viridis", bar=None):
@@ -135,11 +170,14 @@ def heatmap(matrix, xlabel, ylabel, ax=None, title=None, limits=None, cmap="viri
     return ax
 
 
-def bars(values, ylabel, ax=None, title=None, color=DATA, form="{:.3g}"):
-    """Labelled bars. values: dict label -> number. The number stands over its bar. Returns the axes."""
+def bars(values, ylabel, ax=None, title=None, color=DATA, form="{:.3g}", level=None):
+    """Labelled bars. values: dict label -> number, which stands over its bar. level: a height to compare with. Returns the axes."""
     ax = ax or panels(width=max(2.4, 0.9 * len(values)), height=2.4)
     drawn = ax.bar(list(values), [float(v) for v in values.values()], color=color, width=0.6)
-    ax.bar_label(drawn, [form.format(float(v)) for v in values.values()], padding=2)
+    numbers, plate = [form.format(float(v)) for v in values.values()], {"fc": "white", "ec": "none", "pad": 0.5}
+    ax.bar_label(drawn, numbers, padding=2, bbox=plate)
+    if level is not None:
+        ax.axhline(level, **DASHED, zorder=0)
     ax.margins(y=0.15)
     ax.set(ylabel=ylabel, title=title)
     return ax
@@ -193,3 +231,36 @@ def xticks(ax, values):
     ax.minorticks_off()
     ax.set_xticks(values, [f"{v:g}" for v in values])
     return ax
+
+
+def row(draw, things, *args, width=2.4, height=2.2, sharey=False, **kwargs):
+    """Panels side by side, one for each of `things`, a dict title -> what to draw. Returns the axes.
+
+    draw: a function of this module, called as `draw(thing, *args, ax=ax, title=title, **kwargs)`.
+    """
+    axes = panels(1, len(things), width, height, sharey=sharey)
+    for ax, (title, thing) in zip(np.ravel(axes), things.items()):
+        draw(thing, *args, ax=ax, title=title, **kwargs)
+    return axes
+
+
+def numerals(points, labels, ax=None, limits=3.5, title=None, size=22):
+    """Points `[N, 2]` in the plane, each drawn as its label, a numeral 0..9, in that numeral's colour. Returns the axes."""
+    ax = cloud(points[:0], ax, limits=limits, title=title, names=("$z_1$", "$z_2$"))
+    p, labels = _numbers(points), _numbers(labels).astype(int)
+    for k in np.unique(labels):
+        chosen = p[labels == k]
+        ax.scatter(chosen[:, 0], chosen[:, 1], s=size, color=COLORS[k % len(COLORS)], marker=f"${k}$", linewidths=0)
+    return ax
+
+
+def wrapped(texts, width):
+    """The texts, each broken into lines of at most `width` letters, as a list."""
+    return [textwrap.fill(text, width) for text in texts]
+
+
+def lit(picture, cells):
+    """The picture `[3, H, W]` in [-1, 1] as if lit by a map `[h, w]`: bright at its highest cells, dark at its lowest."""
+    light = (cells - cells.min()) / (cells.max() - cells.min()).clamp(min=1e-12)
+    light = torch.nn.functional.interpolate(light[None, None], picture.shape[1:], mode="bilinear")[0]
+    return (picture + 1) * (0.15 + 0.85 * light) - 1

@@ -75,6 +75,13 @@ def test_contrastive_loss_is_that_of_transformers(clip, tokenizer):
     assert_close(mini_clip.contrastive_loss(*ours, clip.logit_scale.exp()), theirs.loss)
 
 
+def test_cosines_are_the_scores_of_transformers_without_their_scale(clip, tokenizer):
+    texts = ["a dog", "a pizza"]
+    pictures = torch.rand(3, 3, 64, 64, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    theirs = clip(input_ids=mini_clip.tokens(tokenizer, texts), pixel_values=pictures).logits_per_text
+    assert_close(mini_clip.cosines(clip, tokenizer, texts, pictures), theirs / clip.logit_scale.exp())
+
+
 @pytest.mark.parametrize("n", [2, 64])
 def test_loss_starts_at_log_n_where_nothing_is_known(n):
     same = torch.ones(n, 8) / math.sqrt(8)

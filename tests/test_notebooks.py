@@ -31,7 +31,7 @@ def tagged(notebook, tag):
     return [c for c in code_cells(notebook) if tag in c["metadata"].get("tags", [])]
 
 
-def test_the_first_half_is_complete():
+def test_the_notebooks_are_complete():
     names = [p.stem for p in NOTEBOOKS]
     first = [
         "00_start_here",
@@ -41,8 +41,11 @@ def test_the_first_half_is_complete():
         "04_unet",
         "05_toy_ddpm",
         "06_samplers",
+        "07_latent_space",
+        "08_clip_and_conditioning",
+        "09_classifier_free_guidance",
     ]
-    assert names[:7] == first
+    assert names[: len(first)] == first
 
 
 def test_executed_in_order_without_errors(notebook):
@@ -72,11 +75,10 @@ def test_expected_exceptions_are_there(notebook):
 
 
 def test_size_and_form(notebook):
-    # the house style asks for 25 to 45 cells and a median of 8 lines a code cell: not reached yet
-    assert 20 <= len(notebook["cells"]) <= 52
+    assert 25 <= len(notebook["cells"]) <= 45
     assert len(json.dumps(notebook)) < 1_000_000
     lengths = [len(source(c).splitlines()) for c in code_cells(notebook)]
-    assert max(lengths) <= 30 and statistics.median(lengths) <= 16
+    assert max(lengths) <= 25 and statistics.median(lengths) <= 8
     kinds = "".join(c["cell_type"][0] for c in notebook["cells"])
     assert "ccc" not in kinds
     ids = [c["id"] for c in notebook["cells"]]

@@ -69,3 +69,25 @@ def test_guidance_scale_zero_ignores_the_prompt_and_one_is_plain(sd):
     plain = toy_ddpm.last(toy_ddpm.sample(stable_diffusion.eps_model(sd), x_T, schedule, 2, eta=0.0, c=c))
     guided = toy_ddpm.last(stable_diffusion.walk(sd, ["a dog"], [1], 2, guidance_scale=1.0))
     assert_close(guided, plain, atol=1e-4, rtol=0)
+
+
+def test_watching_the_attention_changes_nothing(sd):
+    """The latents with the watching processors are those without, and every place's weights sum to 1 over the tokens."""
+    prompts, seeds = ["a boy with mouse ears", "a pizza"], [1, 2]
+    before = [type(own) for own in sd.unet.attn_processors.values()]
+    z, maps = stable_diffusion.attention_maps(sd, prompts, seeds, steps=3)
+    assert_close(z, toy_ddpm.last(stable_diffusion.walk(sd, prompts, seeds, steps=3)), rtol=1e-4, atol=1e-4)
+    assert maps.shape == (3, 2, 32, 8, 8) and maps.min() >= 0
+    assert_close(maps.sum(2), torch.ones(3, 2, 8, 8))
+    assert [type(own) for own in sd.unet.attn_processors.values()] == before
+
+
+def test_attention_maps_are_those_of_the_prompt_and_of_each_picture(sd):
+    """Not those of the empty prompt that guidance adds: no guidance scale changes the first step's maps."""
+    (_, both), (_, alone) = (
+        stable_diffusion.attention_maps(sd, prompts, range(len(prompts)), steps=1, guidance_scale=scale)
+        for prompts, scale in ((["a dog", "a cat"], 3.0), (["a dog"], 1.0))
+    )
+    assert_close(both[:, :1], alone, rtol=1e-4, atol=1e-6)
+    _, empty = stable_diffusion.attention_maps(sd, [""], [0], steps=1)
+    assert (empty - alone).abs().max() > 1e-4
