@@ -60,10 +60,10 @@ def main():
     np.save(args.out, (drawn / 2 + 0.5).numpy().astype(np.float32))
     np.save(args.out.with_name(args.out.stem + "_labels.npy"), asked.numpy())
     judge, test, real = metrics.load_judge(), data.digits(train=False, quiet=True), data.digits(quiet=True)
-    distance = metrics.digit_distance(judge, drawn, test.images)
+    distance = metrics.judged_distance(judge, drawn, test.images)
     generator = torch.Generator().manual_seed(args.seed)
     floors = [  # the floor itself scatters from draw to draw, so it is a mean
-        metrics.digit_distance(judge, real.images[rows], test.images)
+        metrics.judged_distance(judge, real.images[rows], test.images)
         for rows in (torch.randperm(len(real.images), generator=generator)[: args.samples] for _ in range(10))
     ]
     floor = sum(floors) / len(floors)

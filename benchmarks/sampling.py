@@ -58,7 +58,7 @@ def main():
     generator = torch.Generator().manual_seed(args.seed)
     x_T, c = torch.randn(args.samples, 1, 28, 28, generator=generator), torch.arange(args.samples) % 10
     floors = [  # the floor itself scatters from draw to draw, so it is a mean
-        metrics.digit_distance(judge, real.images[rows], test.images)
+        metrics.judged_distance(judge, real.images[rows], test.images)
         for rows in (torch.randperm(len(real.images), generator=generator)[: args.samples] for _ in range(10))
     ]
     floor = sum(floors) / len(floors)
@@ -74,7 +74,7 @@ def main():
             with device.autocast():
                 drawn = sampler(model, x_T, c, calls).clamp(-1, 1)
             seconds = time.process_time() - started
-            distance = metrics.digit_distance(judge, drawn, test.images)
+            distance = metrics.judged_distance(judge, drawn, test.images)
             line = {
                 "sampler": name,
                 "network_calls": calls,

@@ -43,7 +43,7 @@ def in_batches(function, x, size=1000):
     return torch.cat([function(part) for part in x.split(size)])
 
 
-def digit_distance(judge, a, b):
+def judged_distance(judge, a, b):
     """Fréchet distance between two sets of pictures in [-1, 1] on the features of their judge; 0 is equal."""
     return frechet_distance(in_batches(judge.features, a), in_batches(judge.features, b))
 

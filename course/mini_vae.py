@@ -8,6 +8,8 @@ Letters in the shape comments: B images, D numbers of the latent.
 import torch
 from torch import nn
 
+from course.mini_unet import time_embedding
+
 
 class MiniVAE(nn.Module):
     """Images `[B, 1, 28, 28]` in [-1, 1] to the mean and log-variance of a latent `[B, D]`, and a latent back to an image."""
@@ -69,3 +71,26 @@ def fit(vae, images, steps, kl_weight=1.0, batch_size=256, lr=2e-3, seed=0):
         loss.backward()
         optimizer.step()
         yield loss.item()
+
+
+class CodeNet(nn.Module):
+    """A diffusion model for codes `[B, D]`, t `[B]` in 1..T and labels c `[B]` in 0..9 or `c_null`, which says nothing.
+
+    Returns what it is trained to predict, `[B, D]`. Residual layers; level and label are added at the entrance.
+    """
+
+    def __init__(self, latent, width=256, num_classes=10):
+        super().__init__()
+        self.c_null, self.label = num_classes, nn.Embedding(num_classes + 1, width)
+        self.first, self.level, self.last = nn.Linear(latent, width), nn.Linear(64, width), nn.Linear(width, latent)
+        self.blocks = nn.ModuleList(
+            nn.Sequential(nn.LayerNorm(width), nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width))
+            for _ in range(3)
+        )
+
+    def forward(self, x_t, t, c=None):
+        c = torch.full_like(t, self.c_null) if c is None else c
+        h = self.first(x_t) + self.level(time_embedding(t, 64)) + self.label(c)  # [B, width]
+        for block in self.blocks:
+            h = h + block(h)
+        return self.last(h)

@@ -148,8 +148,8 @@ def train_unet(args):
     drawn, asked = draw_digits(weights.load("digit-unet", MiniUNet), 512)
     real = digits.images[torch.randperm(len(digits.images), generator=torch.Generator().manual_seed(0))[:512]]
     figures = {
-        "Fréchet distance of 512 samples": round(metrics.digit_distance(judge, drawn, test.images), 3),
-        "the same of 512 real training digits": round(metrics.digit_distance(judge, real, test.images), 3),
+        "Fréchet distance of 512 samples": round(metrics.judged_distance(judge, drawn, test.images), 3),
+        "the same of 512 real training digits": round(metrics.judged_distance(judge, real, test.images), 3),
         "labels read as asked": round(metrics.accuracy(judge, drawn, asked), 4),
         "steps": args.steps,
     }

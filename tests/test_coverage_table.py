@@ -24,7 +24,7 @@ ITEMS = """
 """.split()
 ERRORS = [f"E{i:02d}" for i in [*range(1, 40), *range(42, 57), *range(58, 65), 77, 78, 80, 81, 82, 83]]
 LABS = [f"M{i}" for i in range(1, 10)]
-TRAPS = [f"trap-{i}" for i in range(1, 23) if i not in (9, 10, 18)]  # those three belong to image-to-image and inpainting
+TRAPS = [f"trap-{i}" for i in range(1, 23) if i not in (9, 10, 18)]  # those three belong to inpainting
 
 
 @pytest.mark.parametrize("wanted", [*ITEMS, *ERRORS, *LABS, *TRAPS])

@@ -49,5 +49,5 @@ def test_distance_rises_with_noise():
     half = len(test.images) // 2
     a, b = test.images[:half], test.images[half:]
     noise = torch.randn(b.shape, generator=torch.Generator().manual_seed(0))
-    distances = [metrics.digit_distance(judge, a, (b + level * noise).clamp(-1, 1)) for level in (0, 0.3, 0.8)]
+    distances = [metrics.judged_distance(judge, a, (b + level * noise).clamp(-1, 1)) for level in (0, 0.3, 0.8)]
     assert distances == sorted(distances) and distances[2] > 3 * distances[0]

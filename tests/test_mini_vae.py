@@ -56,3 +56,10 @@ def test_training_uses_the_latent_and_the_kl_weight_pulls_it_to_the_prior():
         assert losses[-1] < losses[0]
         spread[kl_weight] = vae.encode(bars)[0].std(0).max().item()
     assert spread[0.0] > spread[1.0] > 0.5 and spread[1000.0] < 0.05
+
+
+def test_code_net_takes_no_label_for_the_null_label():
+    net, x_t = mini_vae.CodeNet(4, width=32), torch.randn(3, 4)
+    t = torch.tensor([1, 500, 1000])
+    assert_close(net(x_t, t), net(x_t, t, torch.full((3,), net.c_null)))
+    assert net(x_t, t).shape == x_t.shape and not torch.equal(net(x_t, t), net(x_t, t + 1 - 2 * (t > 1).long()))
