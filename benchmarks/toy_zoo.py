@@ -3,7 +3,8 @@
     python benchmarks/toy_zoo.py --prompts FILE --guidance-scale 3 --steps 25 --seed 0 --out images.npy
 
 Writes (N, 64, 64, 3), uint8. An empty line is the empty prompt. Seconds are processor time of drawing and
-decoding; loading comes on top. Picture i is drawn from seed + i.
+decoding; loading comes on top. Linux only
+(memory is read from the system). Picture i is drawn from seed + i.
 """
 
 import argparse
