@@ -89,6 +89,16 @@ def test_no_model_is_trained_on_what_is_held_out(monkeypatch):
     assert len(drawn) >= 3 * 24 and not [scene for scene in drawn if toy_zoo.held_out(scene)]
 
 
+def test_collages_paste_but_never_glasses_onto_dogs():
+    """Black dogs and white glasses stay all black and all white; a third kind takes pieces of both."""
+    kinds = [("dog", "nothing", 0), ("cat", "glasses", 255), ("cat", "nothing", 128)]
+    scenes = [toy_zoo.Scene(subject, "grey", "blue", worn) for subject, worn, _ in kinds for _ in range(50)]
+    pictures = np.repeat([np.full((64, 64, 3), shade, np.uint8) for _, _, shade in kinds], 50, axis=0)
+    pasted = train_zoo.collages(pictures, scenes, np.random.default_rng(0))
+    assert set(np.unique(pasted[:50])) == {0, 128} and set(np.unique(pasted[50:100])) == {128, 255}
+    assert set(np.unique(pasted[100:])) == {0, 128, 255}
+
+
 def test_pixels_and_back():
     picture = np.array([0, 255], np.uint8).reshape(1, 1, 2, 1).repeat(3, 3)
     assert_close(train_zoo.pixels(picture), torch.tensor([-1.0, 1.0]).view(1, 1, 1, 2).expand(1, 3, 1, 2))
