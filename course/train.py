@@ -21,7 +21,7 @@ from transformers import CLIPModel, CLIPTextModel, CLIPTokenizer
 
 from course import data, device, metrics, mini_clip, stable_diffusion, toy_ddpm, toy_zoo, train_zoo, weights
 from course.mini_unet import MiniUNet
-from course.stable_diffusion import MINI
+from course.sd_weights import MINI
 
 RUNS = data.ROOT / "runs"
 
@@ -198,18 +198,19 @@ def train_clip(args):
 
 def train_zoo_unet(args):
     """Train the conditional U-Net on the latents of the stored autoencoder and the states of the stored text encoder."""
-    parts = [
+    vae, text_encoder = (
         weights.load_pretrained(f"{MINI}/{part}", cls).to(device.pick(quiet=True))
         for part, cls in (("vae", AutoencoderKL), ("text_encoder", CLIPTextModel))
-    ]
+    )
     tokenizer = weights.load_pretrained(f"{MINI}/tokenizer", CLIPTokenizer)
 
     def figures(unet, _):
         weights.save_pretrained(f"{MINI}/unet", unet)
         weights.save_pretrained(f"{MINI}/scheduler", train_zoo.scheduler())
+        weights.save_index(MINI, train_zoo.pipeline(tokenizer, text_encoder, unet, vae))
         return train_zoo.unet_figures(stable_diffusion.load_mini(), metrics.load_zoo_judge())
 
-    run_zoo("unet", functools.partial(train_zoo.unet_trainer, *parts, tokenizer), figures, args)
+    run_zoo("unet", functools.partial(train_zoo.unet_trainer, vae, text_encoder, tokenizer), figures, args)
 
 
 def run_zoo(name, recipe, figures, args):

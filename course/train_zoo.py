@@ -12,7 +12,7 @@ import numpy as np
 import torch
 import torch.distributed as dist
 import torch.nn.functional as F
-from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
+from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
 from diffusers.models.attention_processor import AttnProcessor
 from torch.distributed.nn.functional import all_gather
 
@@ -280,6 +280,13 @@ def scheduler():
         beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", clip_sample=False, set_alpha_to_one=False,
         steps_offset=1,
     )  # fmt: skip
+
+
+def pipeline(tokenizer, text_encoder, unet, vae):
+    """diffusers' own pipeline of these parts, without a safety checker: Toy Zoo has nothing to check."""
+    parts = {"tokenizer": tokenizer, "text_encoder": text_encoder, "unet": unet, "vae": vae, "scheduler": scheduler()}
+    nothing = {"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False}
+    return StableDiffusionPipeline(**parts, **nothing)
 
 
 def unet_figures(sd, judge, n=500, **choices):

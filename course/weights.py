@@ -69,15 +69,24 @@ def save_pretrained(name, *parts):
     """Store library objects (models as float16, tokenizers, schedulers) in their own layout as `assets/weights/<name>/`."""
     folder = FOLDER / name
     folder.mkdir(parents=True, exist_ok=True)
-    _quiet()
+    quiet()
     with tempfile.TemporaryDirectory(dir=FOLDER) as new:
         for part in parts:
             (copy.deepcopy(part).half() if isinstance(part, torch.nn.Module) else part).save_pretrained(new)
         files = sorted(path.name for path in Path(new).iterdir())
         for file in files:
+            if file == "config.json":  # stored as float16, but to be computed with in float32
+                text = (Path(new) / file).read_text()
+                (Path(new) / file).write_text(text.replace('"dtype": "float16"', '"dtype": "float32"'))
             os.chmod(Path(new) / file, 0o644)
             os.replace(Path(new) / file, folder / file)
     _note_sums(f"{name}/{file}" for file in files)
+
+
+def save_index(name, pipeline):
+    """Store the `model_index.json` that makes `assets/weights/<name>/` a folder which `from_pretrained` opens."""
+    pipeline.save_config(FOLDER / name)
+    _note_sums([f"{name}/model_index.json"])
 
 
 def load_pretrained(name, cls):
@@ -85,14 +94,19 @@ def load_pretrained(name, cls):
 
     Raises WeightsError if a file is missing or its checksum is wrong.
     """
-    files = [file for file in _sums() if file.rpartition("/")[0] == name]
+    verify_folder(name)
+    quiet()
+    part = cls.from_pretrained(FOLDER / name, local_files_only=True)
+    return part.float().eval().requires_grad_(False) if isinstance(part, torch.nn.Module) else part
+
+
+def verify_folder(name):
+    """Compare all files of `assets/weights/<name>/` with their checksums. Raises WeightsError naming the first that differs."""
+    files = [file for file in _sums() if file.startswith(f"{name}/")]
     if not files:
         raise WeightsError(f"there are no weights called {name!r} in {FOLDER.name}/. `make weights` trains them.")
     for file in files:
         _verify(file)
-    _quiet()
-    part = cls.from_pretrained(FOLDER / name, local_files_only=True)
-    return part.float().eval().requires_grad_(False) if isinstance(part, torch.nn.Module) else part
 
 
 def load(name, cls):
@@ -118,7 +132,7 @@ def _sums():
     return {file: digest for digest, file in (line.split(maxsplit=1) for line in lines)}
 
 
-def _quiet():
+def quiet():
     """No progress bars for files of a few megabytes."""
     import diffusers  # here, because both take seconds to import and most notebooks need neither
     import transformers

@@ -1,0 +1,215 @@
+"""Where Stable Diffusion's weights come from: the course's own, a folder, or a copy of a hub repository.
+
+    python -m course.sd_weights [--name ID] [--yes]      (or: make full-weights)
+
+fetches the full weights: it says size, licence and disk first, goes on where it was interrupted, and compares every
+large file with the SHA-256 that the hub states. Nothing else in the course downloads them.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import re
+import shutil
+from fnmatch import fnmatch
+from pathlib import Path
+
+import huggingface_hub
+import torch
+from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
+from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionSafetyChecker
+from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+from safetensors import SafetensorError, safe_open
+from transformers import CLIPImageProcessor, CLIPTextModel, CLIPTokenizer
+
+from course import device, weights
+from course.weights import WeightsError
+
+MINI = "mini-stable-diffusion"  # in assets/weights/
+FULL = "stable-diffusion-v1-5/stable-diffusion-v1-5"
+MODELS = {"text_encoder": CLIPTextModel, "unet": UNet2DConditionModel, "vae": AutoencoderKL,
+          "safety_checker": StableDiffusionSafetyChecker}  # fmt: skip
+OTHERS = {"tokenizer": CLIPTokenizer, "scheduler": DDIMScheduler, "feature_extractor": CLIPImageProcessor}
+SMALL_FILES = ["model_index.json", "*/*.json", "*/*.txt"]
+ROOM = 1.5e9  # bytes that drawing one picture of 512 x 512 needs besides the weights, with a margin
+
+
+def read(name=None, where=None):
+    """The parts of a pipeline as a dict, and one line that says what was taken and why. See `stable_diffusion.load`."""
+    where = torch.device(where) if where else device.pick(quiet=True)
+    name, why = choose(name, where)
+    if name == "mini":
+        weights.verify_folder(MINI)
+    folder = weights.FOLDER / MINI if name == "mini" else locate(name)
+    index = check(folder)
+    half = where.type != "cpu" and name != "mini"
+    if where.type == "cuda":
+        check_memory(folder, half)
+
+    weights.quiet()
+    parts = {}
+    for part, cls in (MODELS | OTHERS).items():
+        if index.get(part, [None])[0] is None:
+            continue
+        variant = "fp16" if list((folder / part).glob("*.fp16.safetensors")) else None
+        safe = {"use_safetensors": True, "variant": variant} if part in MODELS else {}
+        parts[part] = cls.from_pretrained(folder / part, local_files_only=True, **safe)
+        if part in MODELS:
+            model = parts[part].half() if half else parts[part].float()
+            parts[part] = model.to(where).eval().requires_grad_(False)
+    pixels = parts["unet"].config.sample_size * 2 ** (len(parts["vae"].config.block_out_channels) - 1)
+    numbers = f"{'float16' if half else 'float32'} on {where.type}"
+    return parts, f"Stable Diffusion: {name} ({pixels} x {pixels} pixels, {numbers}), because {why}"
+
+
+def choose(name, where):
+    """The name to load, and why."""
+    if name:
+        return str(name), "you asked for it"
+    if os.environ.get("COURSE_SD"):
+        return os.environ["COURSE_SD"], "COURSE_SD says so"
+    room = {"cuda": lambda: 5e9, "mps": torch.mps.recommended_max_memory}.get(where.type, lambda: 0)()
+    if room < 5e9:
+        return "mini", "there is no GPU" if where.type == "cpu" else "this GPU has little memory"
+    try:
+        locate(FULL)
+    except WeightsError:
+        return "mini", "no copy of the full weights is here (`make full-weights` fetches them)"
+    return FULL, "a GPU and a copy of the full weights are here"
+
+
+def locate(name):
+    """The folder of that name, or the local copy of the hub repository of that name; asks no network."""
+    if Path(name).is_dir():
+        return Path(name)
+    if not re.fullmatch(r"[\w.-]+/[\w.-]+", name):
+        raise WeightsError(f'there is no folder {name!r}. Allowed: "mini", a folder, or a hub id such as {FULL!r}')
+    try:
+        return Path(huggingface_hub.snapshot_download(name, local_files_only=True))
+    except LocalEntryNotFoundError:
+        raise WeightsError(
+            f"there is no folder {name!r}, and no copy of a hub repository of that name on this machine. "
+            f"`make full-weights NAME={name}` fetches it, if it exists."
+        ) from None
+
+
+def check(folder):
+    """The folder's model_index as a dict. Raises WeightsError if a part is missing or cut short, or it is no Stable Diffusion v1."""
+
+    def read_json(*path):
+        try:
+            return json.loads(folder.joinpath(*path).read_text())
+        except (OSError, ValueError):
+            raise WeightsError(f"{folder} is no complete pipeline: {'/'.join(path)} is missing or damaged") from None
+
+    index = read_json("model_index.json")
+    kind, more = index.get("_class_name", "?"), [part for part in ("text_encoder_2", "transformer") if part in index]
+    if not kind.startswith("StableDiffusion") or more:
+        raise WeightsError(f"{folder} holds a {kind}; this course opens Stable Diffusion v1, with one CLIP and a U-Net")
+    for part in [part for part in MODELS | OTHERS if part in index and index[part][0]]:
+        if not (folder / part).is_dir():
+            raise WeightsError(f"{folder} is half a download: the folder {part}/ is missing")
+        if part in MODELS:
+            read_json(part, "config.json")
+            files = list((folder / part).glob("*.safetensors"))
+            if not files:
+                raise WeightsError(
+                    f"{folder}/{part} has no .safetensors file: half a download, or pickled weights only"
+                )
+            for file in files:
+                try:
+                    with safe_open(file, "pt"):
+                        pass
+                except (SafetensorError, OSError) as error:
+                    raise WeightsError(f"{file} is damaged or cut short ({error}); fetch it again") from None
+    missing = [part for part in ("tokenizer", "text_encoder", "unet", "vae", "scheduler") if part not in index]
+    if missing:
+        raise WeightsError(f"{folder} lacks {', '.join(missing)}")
+
+    unet, vae, text, steps = (
+        read_json(part, "scheduler_config.json" if part == "scheduler" else "config.json")
+        for part in ("unet", "vae", "text_encoder", "scheduler")
+    )
+    for what, got, wanted in (
+        ("latent channels", vae.get("latent_channels", 4), (4,)),
+        ("U-Net input channels", unet.get("in_channels"), (4, 9)),
+        ("width of the text states that the U-Net wants", unet.get("cross_attention_dim"), (text.get("hidden_size"),)),
+        ("linear projections (Stable Diffusion 2)", unet.get("use_linear_projection", False), (False,)),
+        ("prediction", steps.get("prediction_type", "epsilon"), ("epsilon",)),
+        ("noise schedule", steps.get("beta_schedule"), ("scaled_linear",)),
+        ("first beta", steps.get("beta_start"), (0.00085,)),
+        ("last beta", steps.get("beta_end"), (0.012,)),
+    ):
+        if got not in wanted:
+            allowed = " or ".join(map(str, wanted))
+            raise WeightsError(f"{folder} is no Stable Diffusion v1: {what} {got}, but v1 has {allowed}")
+    return index
+
+
+def check_memory(folder, half):
+    """Raise WeightsError if the GPU has too little free memory for the weights and one picture."""
+    stored = 0
+    for file in folder.glob("*/*.safetensors"):
+        if ".fp16." in file.name or not file.with_suffix(".fp16.safetensors").exists():
+            with safe_open(file, "pt") as tensors:
+                wide = any(tensors.get_slice(key).get_dtype() == "F32" for key in tensors.keys())  # noqa: SIM118
+            stored += file.stat().st_size / (2 if half and wide else 1)
+    need, (free, total) = stored + (ROOM if half else 0.5e9), torch.cuda.mem_get_info()
+    if need > free:
+        raise WeightsError(
+            f"the GPU has {free / 1e9:.1f} of {total / 1e9:.1f} GB free, but {need / 1e9:.1f} GB are needed. "
+            "Close other programs (or restart other notebooks), set COURSE_SD=mini, or COURSE_DEVICE=cpu, which is slow."
+        )
+
+
+# ---------------------------------------------------------------- fetching
+
+
+def fetch(name=FULL, agreed=False, ask=input):
+    """Fetch the full weights into the hub's own cache. Returns the folder, or None if the user says no.
+
+    Raises WeightsError without network, without room, or if a file's checksum is wrong.
+    """
+    try:
+        info = huggingface_hub.HfApi().model_info(name, files_metadata=True)
+    except (HfHubHTTPError, OSError) as error:
+        raise WeightsError(f"the hub does not answer for {name!r}: {error}") from None
+    large = [file for file in info.siblings if fnmatch(file.rfilename, "*/*.safetensors")]
+    slim = [file for file in large if file.rfilename.endswith(".fp16.safetensors")]
+    large = slim or [file for file in large if ".non_ema." not in file.rfilename]
+    size = sum(file.size for file in large)
+    cache = Path(huggingface_hub.constants.HF_HUB_CACHE)
+    cache.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(cache).free
+    licence = getattr(info.card_data, "license", None) or "not stated"
+    print(f"{name}: {size / 1e9:.2f} GB to fetch into {cache} ({free / 1e9:.0f} GB free). Licence: {licence};")
+    print(f"read it at https://huggingface.co/{name} before you go on. A safety checker comes along and stays on.")
+    if free < 1.1 * size:
+        raise WeightsError(
+            f"{size / 1e9:.2f} GB are needed, {free / 1e9:.2f} GB are free; HF_HOME chooses another disk"
+        )
+    if not agreed and ask("Fetch? [y/N] ").strip().lower() not in ("y", "yes"):
+        return None
+    wanted = SMALL_FILES + [file.rfilename for file in large]
+    folder = Path(huggingface_hub.snapshot_download(name, revision=info.sha, allow_patterns=wanted))
+    for file in large:
+        with open(folder / file.rfilename, "rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        if digest != file.lfs.sha256:
+            os.unlink((folder / file.rfilename).resolve())
+            raise WeightsError(f"{file.rfilename} does not have the hub's checksum and was deleted; run this again")
+    check(folder)
+    print(f"complete and checked: {folder}")
+    return folder
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--name", default=FULL)
+    parser.add_argument("--yes", action="store_true", help="do not ask")
+    args = parser.parse_args()
+    try:
+        fetch(args.name, args.yes)
+    except WeightsError as error:
+        raise SystemExit(f"error: {error}") from None
