@@ -30,13 +30,11 @@ def make_tokenizer(captions, merges=400):
 
 def tokens(tokenizer, texts):
     """Texts as token numbers, long `[B, L]`, filled up with the end token; too long ones are cut, with a warning."""
-    rows = tokenizer(list(texts)).input_ids
-    longest = max(map(len, rows))
-    if longest > tokenizer.model_max_length:
-        warnings.warn(
-            f"a prompt has {longest} tokens, but {tokenizer.model_max_length} are read: its end is cut off",
-            stacklevel=2,
-        )
+    limit = tokenizer.model_max_length
+    for row in tokenizer(list(texts), verbose=False).input_ids:
+        if len(row) > limit:
+            lost = tokenizer.decode(row[limit - 1 : -1]).strip()
+            warnings.warn(f"a prompt has {len(row)} tokens, but {limit} are read; cut off: {lost!r}", stacklevel=2)
     padded = tokenizer(list(texts), padding="max_length", truncation=True, return_tensors="pt")
     return padded.input_ids
 

@@ -123,6 +123,8 @@ def check(folder):
                         pass
                 except (SafetensorError, OSError) as error:
                     raise WeightsError(f"{file} is damaged or cut short ({error}); fetch it again") from None
+    if not any((folder / "tokenizer" / file).exists() for file in ("tokenizer.json", "vocab.json")):
+        raise WeightsError(f"{folder} is half a download: tokenizer has neither tokenizer.json nor vocab.json")
     missing = [part for part in ("tokenizer", "text_encoder", "unet", "vae", "scheduler") if part not in index]
     if missing:
         raise WeightsError(f"{folder} lacks {', '.join(missing)}")

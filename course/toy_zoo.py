@@ -7,6 +7,7 @@ tenth of all scenes is held out of training, every dog with glasses among them.
 Left out: more than one figure in a picture, perspective, light.
 """
 
+import functools
 import itertools
 from typing import NamedTuple
 
@@ -186,9 +187,10 @@ def bow_tie(pen, x, y):
     pen.oval(x, y, 2.1, 2.3, SUN)
 
 
-def animal(pen, scene, coat, pose, boot):
-    """A four-legged figure seen from the side, its head turned to us."""
-    kind, x, y = scene.subject, -9.5, -5.5
+def animal(pen, scene, coat, pose, boot, kinds=None):
+    """A four-legged figure seen from the side, its head turned to us. kinds: whose tail, ears and face, default the subject's."""
+    behind, ears, face = kinds or 3 * (scene.subject,)
+    x, y = -9.5, -5.5
     dark, light = shade(coat, 0.72), blend(coat, PAPER, 0.55)
     tail = {
         "dog": lambda: pen.oval(21, 1, 2.6, 7, coat, angle=0.6 + pose.tail),
@@ -196,7 +198,7 @@ def animal(pen, scene, coat, pose, boot):
         "mouse": lambda: pen.shape([(18, 12), (24, 10 + 6 * pose.tail), (25, 3), (29, -1)], None, BLUSH, closed=False),
         "rabbit": lambda: pen.oval(21.5, 6, 4, 4, PAPER),
     }
-    tail[kind]()
+    tail[behind]()
     for place, swing in zip((-2.5, 14.2), pose.legs[2:]):
         leg(pen, place, 13, 24, swing, dark, boot and shade(boot, 0.8))
     pen.oval(6, 9, 16, 8.8, coat)
@@ -207,23 +209,24 @@ def animal(pen, scene, coat, pose, boot):
 
     pen.turn(pose.tilt, (x, y + 8))
     for side in (-1, 1):
-        if kind == "rabbit":
+        if ears == "rabbit":
             pen.oval(x + side * 6.4, y - 13, 3.5, 9.5, coat, angle=side * (0.3 + pose.ears))
             pen.oval(x + side * 6.4, y - 13, 1.5, 6.5, BLUSH, None, angle=side * (0.3 + pose.ears))
-        if kind == "cat":
+        if ears == "cat":
             pen.shape([(x + side * 2.5, y - 9), (x + side * 11.5, y - 16.5), (x + side * 12, y - 3)], coat)
             pen.shape([(x + side * 6, y - 9), (x + side * 10.4, y - 13.4), (x + side * 10.4, y - 7)], BLUSH, None)
-        if kind == "mouse":
+        if ears == "mouse":
             pen.oval(x + side * 12.5, y - 8.5, 7, 7, coat)
             pen.oval(x + side * 12.5, y - 8.5, 4.2, 4.2, BLUSH, None)
     pen.oval(x, y, 12.8, 11.4, coat)
-    if kind == "dog":
+    if ears == "dog":
         for side in (-1, 1):
             pen.oval(x + side * 12.6, y + 1, 3.7, 9, dark, angle=-side * (0.18 + pose.ears))
+    if face == "dog":
         pen.oval(x, y + 5.8, 6, 4.6, light, outline=None)
         pen.oval(x, y + 3.6, 2.7, 1.9, INK, None)
         pen.oval(x + 0.4, y + 8.2, 1.8, 2.2, RED, None)
-    if kind == "cat":
+    if face == "cat":
         pen.oval(x, y + 4.8, 1.7, 1.2, BLUSH, None)
         for side in (-1, 1):
             pen.shape([(x, y + 7), (x + side * 2, y + 8.2), (x + side * 4, y + 7)], None, closed=False)
@@ -234,10 +237,10 @@ def animal(pen, scene, coat, pose, boot):
                     PAPER if sum(coat) < 250 else INK,
                     closed=False,
                 )
-    if kind == "mouse":
+    if face == "mouse":
         pen.oval(x, y + 6.2, 5, 4, light, None)
         pen.oval(x, y + 5, 2.1, 1.8, (225, 90, 120), None)
-    if kind == "rabbit":
+    if face == "rabbit":
         pen.oval(x, y + 4.3, 1.7, 1.2, BLUSH, None)
         pen.shape([(x - 2, y + 6.2), (x + 2, y + 6.2), (x + 2, y + 9.6), (x - 2, y + 9.6)], PAPER)
     wear(pen, scene.worn, x, y - 2, y - 9.5, y + 12.5, pose.gaze, reach=8)
@@ -301,8 +304,11 @@ class Pose(NamedTuple):
     legs: tuple
 
 
-def render(scene, rng, size=SIZE):
-    """The scene as a picture, uint8 `[size, size, 3]`, RGB; `rng`, a NumPy generator, decides place, size, pose and shade."""
+def render(scene, rng, size=SIZE, kinds=None):
+    """The scene as a picture, uint8 `[size, size, 3]`, RGB; `rng`, a NumPy generator, decides place, size, pose and shade.
+
+    kinds: for an animal, whose tail, ears and face it has, for example ("cat", "dog", "rabbit").
+    """
     check(scene)
     low, high = np.array([(-0.13, 0.13), (-0.3, 0.3), (-0.12, 0.12), (-1, 1), (0.9, 1.06), *[(-2.2, 2.2)] * 4]).T
     chance = rng.uniform(low, high)
@@ -312,7 +318,8 @@ def render(scene, rng, size=SIZE):
     )
     pen = Pencil(size, background, rng.uniform(0.94, 1.08), rng.uniform((-2, 0), (2, 2.5)), rng.random() < 0.5)
     boot = {"red boots": RED, "yellow boots": SUN}.get(scene.worn)
-    {"boy": boy, "pizza": pizza}.get(scene.subject, animal)(pen, scene, coat, pose, boot)
+    draw = {"boy": boy, "pizza": pizza}.get(scene.subject, functools.partial(animal, kinds=kinds))
+    draw(pen, scene, coat, pose, boot)
     return np.asarray(pen.image.reduce(SHARPER))
 
 

@@ -1,4 +1,5 @@
-"""Train what `assets/weights/` holds: `python -m course.train digit-judge`, `digit-unet`, `zoo-judge`, `vae`, `clip` or `unet`.
+"""Train what `assets/weights/` holds: `python -m course.train digit-judge`, `digit-unet`, `zoo-judge`, `vae`,
+`decoder`, `clip` or `unet`.
 
 A run writes a checkpoint every two minutes and when it is interrupted (Ctrl-C); the same command goes
 on from there to the same losses. Each run logs to a JSON-lines file in `runs/`. Toy Zoo's models train
@@ -170,17 +171,33 @@ def train_zoo_judge(args):
 
 
 def train_vae(args):
-    """Train the autoencoder; its loss looks through a second judge, trained here, so that the first stays a stranger to it."""
-    where = device.pick(quiet=True)
-    second = train_zoo.judge_trainer(seed=1, scenes=toy_zoo.TRAINING, where=where)
-    train(second, 600, RUNS / "vae" / "eye", where)
+    """Train the autoencoder."""
 
     def figures(vae, _):
         vae.register_to_config(scaling_factor=train_zoo.scaling_factor(vae, toy_zoo.examples(1000, seed=2)[0]))
-        weights.save_pretrained(f"{MINI}/vae", vae)
-        return train_zoo.vae_figures(weights.load_pretrained(f"{MINI}/vae", AutoencoderKL), metrics.load_zoo_judge())
+        return store_vae(vae)
 
-    run_zoo("vae", functools.partial(train_zoo.vae_trainer, second.ema_model), figures, args)
+    run_zoo("vae", functools.partial(train_zoo.vae_trainer, second_judge(args)), figures, args)
+
+
+def train_decoder(args):
+    """Train the stored autoencoder's decoder on; its latents stay what they are."""
+    vae = weights.load_pretrained(f"{MINI}/vae", AutoencoderKL)
+    recipe = functools.partial(train_zoo.decoder_trainer, vae, second_judge(args))
+    run_zoo("decoder", recipe, lambda vae, _: store_vae(vae), args)
+
+
+def second_judge(args):
+    """Another judge, through whose layers the autoencoder's loss looks, so that the first stays a stranger to it."""
+    where = device.pick(quiet=True)
+    trainer = train_zoo.judge_trainer(seed=1, scenes=toy_zoo.TRAINING, where=where)
+    train(trainer, 600, RUNS / "eye", where)  # its checkpoint stays, for the decoder's training
+    return trainer.ema_model
+
+
+def store_vae(vae):
+    weights.save_pretrained(f"{MINI}/vae", vae)
+    return train_zoo.vae_figures(weights.load_pretrained(f"{MINI}/vae", AutoencoderKL), metrics.load_zoo_judge())
 
 
 def train_clip(args):
@@ -227,7 +244,12 @@ def run_zoo(name, recipe, figures, args):
 
 def card(name, model, source, seconds, figures, args):
     """Write the model card `README.md` beside the weights: data, command, minutes, machine, figures."""
-    folder = weights.FOLDER / {"vae": f"{MINI}/vae", "unet": f"{MINI}/unet", "clip": "mini-clip"}.get(name, name)
+    folder = weights.FOLDER / {
+        "vae": f"{MINI}/vae",
+        "decoder": f"{MINI}/vae",
+        "unet": f"{MINI}/unet",
+        "clip": "mini-clip",
+    }.get(name, name)
     command = f"python -m course.train {name}" + (f" --steps {args.steps}" if args.steps else "")
     rows = {
         "class": f"`{type(model).__module__}.{type(model).__name__}`, {weights.parameters(model):,} parameters, stored as float16",
@@ -238,7 +260,7 @@ def card(name, model, source, seconds, figures, args):
         **figures,
     }
     text = f"# {name}\n\n| what | value |\n|---|---|\n" + "".join(f"| {k} | {v} |\n" for k, v in rows.items())
-    (folder / "README.md").write_text(text)
+    (folder / ("decoder.md" if name == "decoder" else "README.md")).write_text(text)
     print(text)
 
 
@@ -247,6 +269,7 @@ COMMANDS = {  # what is trained, by which function, in how many gradient steps
     "digit-unet": (train_unet, 6_000),
     "zoo-judge": (train_zoo_judge, 600),
     "vae": (train_vae, 9_600),
+    "decoder": (train_decoder, 2_600),
     "clip": (train_clip, 800),
     "unet": (train_zoo_unet, 12_000),
 }

@@ -142,6 +142,34 @@ def collages(pictures, scenes, rng):
     return pasted
 
 
+def patchwork(rng):
+    """An animal that does not exist, uint8 [64, 64, 3]: tail, ears and face of two or three kinds, so no scene of Toy Zoo."""
+    animals = toy_zoo.SUBJECTS[:4]
+    ears, face = rng.choice(animals, 2, replace=False)
+    coat, background, worn = (rng.choice(values) for values in (toy_zoo.COATS, toy_zoo.BACKGROUNDS, toy_zoo.WORN))
+    worn = "glasses" if rng.random() < 0.5 else worn
+    kinds = rng.choice(animals), ears, face
+    return toy_zoo.render(toy_zoo.Scene("cat", coat, background, worn), rng, kinds=kinds)
+
+
+def decoder_trainer(vae, eye, seed=0, n=15_000, batch_size=16, where="cpu"):
+    """Trains the decoder on, the encoder frozen, so that the U-Net's latents stay what they are: as with `sd-vae-ft-mse` of 2022.
+
+    A third are training scenes, a third collages, a third patchwork animals: a decoder that is to paint what the U-Net
+    combines must have met more combinations than the U-Net has. What is held out is not among them.
+    """
+    pictures, _, scenes = toy_zoo.examples(n, seed=7000 + seed)
+    rng, third = np.random.default_rng(7000 + seed), n // 3
+    pictures[:third] = collages(pictures[:third], scenes[:third], rng)
+    pictures[-third:] = [patchwork(rng) for _ in range(third)]
+    torch.manual_seed(seed)
+    for part in (vae.decoder, vae.post_quant_conv):
+        part.train().requires_grad_(True)
+    loss = functools.partial(vae_loss, eye=eye.eval().requires_grad_(False))
+    recipe = {"batch_size": batch_size, "lr": 6e-4, "ema_decay": 0.998, "seed": seed, "where": where}
+    return ZooTrainer(vae, loss, (torch.from_numpy(pictures),), **recipe)
+
+
 def vae_trainer(eye, seed=0, n=20_000, batch_size=16, widths=(16, 32, 64, 128), where="cpu"):
     """The autoencoder sees training scenes only, half of them as collages."""
     pictures, _, scenes = toy_zoo.examples(n, seed=2000 + seed)

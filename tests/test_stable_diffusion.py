@@ -1,13 +1,19 @@
-"""The mini Stable Diffusion: its loop is diffusers' own, and any prompt whatever gives a picture or a clear word."""
+"""Stable Diffusion: our loop gives what diffusers' pipeline gives, and any prompt whatever gives a picture or a clear word."""
 
+import os
+import subprocess
+import sys
+import tempfile
 import warnings
 
 import pytest
 import torch
-from diffusers import DDIMScheduler
+from diffusers import StableDiffusionPipeline
+from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionSafetyChecker
 from torch.testing import assert_close
+from transformers import CLIPConfig, CLIPImageProcessor
 
-from course import stable_diffusion, toy_ddpm, train_zoo
+from course import sd_weights, stable_diffusion, toy_ddpm
 
 
 @pytest.fixture(scope="module")
@@ -15,20 +21,64 @@ def sd():
     return stable_diffusion.load_mini()
 
 
-def test_walk_is_diffusers_ddim_with_guidance(sd):
-    """The same noise through diffusers' scheduler, on the levels that ours visits, guided by diffusers' expression."""
-    steps, scale = 5, 3.0
-    scheduler = DDIMScheduler.from_config(
-        train_zoo.scheduler().config, timestep_spacing="trailing", set_alpha_to_one=True
+def stock(cls, folder=sd_weights.weights.FOLDER / sd_weights.MINI):
+    pipeline = cls.from_pretrained(folder)
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+def ask(pipeline, prompts, seeds, **more):
+    """The stock pipeline's pictures in [0, 1], each from its own generator."""
+    return pipeline(prompts, generator=stable_diffusion.generators(seeds), output_type="pt", **more).images
+
+
+def test_generate_is_diffusers_pipeline(sd):
+    prompts, seeds = ["a dog with glasses", "a cat with a hat"], [3, 4]
+    theirs = ask(stock(StableDiffusionPipeline), prompts, seeds, num_inference_steps=7, guidance_scale=6.0,
+                 negative_prompt=["a boy", "a boy"])  # fmt: skip
+    ours = stable_diffusion.generate(sd, prompts, seeds, steps=7, guidance_scale=6.0, negative="a boy")
+    assert_close((ours + 1) / 2, theirs, atol=1e-5, rtol=0)
+
+
+def test_another_size_is_diffusers_too_and_an_odd_one_is_refused(sd):
+    theirs = ask(stock(StableDiffusionPipeline), ["a dog"], [1], num_inference_steps=3, height=72, width=96)
+    assert_close(
+        (stable_diffusion.generate(sd, ["a dog"], [1], steps=3, size=(72, 96)) + 1) / 2, theirs, atol=1e-5, rtol=0
     )
-    scheduler.set_timesteps(steps)
-    x = stable_diffusion.starting_noise(sd, [3, 4])
-    c, c_null = (stable_diffusion.encode_prompt(sd, prompts) for prompts in (["a dog", "a cat with a hat"], ["", ""]))
-    for i in scheduler.timesteps:
-        unconditional, conditional = sd.unet(torch.cat([x, x]), i, torch.cat([c_null, c])).sample.chunk(2)
-        x = scheduler.step(unconditional + scale * (conditional - unconditional), i, x).prev_sample
-    ours = stable_diffusion.walk(sd, ["a dog", "a cat with a hat"], [3, 4], steps, scale)
-    assert_close(toy_ddpm.last(ours), x, rtol=1e-4, atol=1e-4)
+    with pytest.raises(ValueError, match="70 x 96 is no multiple of 8; try 72 x 96"):
+        stable_diffusion.generate(sd, ["a dog"], steps=1, size=(70, 96))
+
+
+def test_the_folder_opens_without_this_course():
+    """In a fresh Python outside the repository, offline, with diffusers alone."""
+    code = f"""if True:
+        import sys
+        from diffusers import StableDiffusionImg2ImgPipeline, StableDiffusionInpaintPipeline, StableDiffusionPipeline
+        for cls in (StableDiffusionPipeline, StableDiffusionImg2ImgPipeline, StableDiffusionInpaintPipeline):
+            pipeline = cls.from_pretrained({str(sd_weights.weights.FOLDER / sd_weights.MINI)!r})
+        assert not any(name.startswith("course") for name in sys.modules)
+    """
+    env = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"} | {"HF_HUB_OFFLINE": "1"}
+    subprocess.run([sys.executable, "-c", code], check=True, env=env, cwd=tempfile.gettempdir(), capture_output=True)
+
+
+@pytest.mark.parametrize("steps", [1, 10, 30, 50, 999])
+def test_levels_are_the_librarys_grid(sd, steps):
+    sd.scheduler.set_timesteps(steps)
+    assert [t - 1 for t in stable_diffusion.levels(sd, steps)[:-1]] == sd.scheduler.timesteps.tolist()
+
+
+def test_fifty_levels_and_impossible_ones(sd):
+    assert stable_diffusion.levels(sd, 50)[:2] == [982, 962] and stable_diffusion.levels(sd, 50)[-2:] == [2, 1]
+    for steps in (0, 1000):
+        with pytest.raises(ValueError, match=f"steps is {steps}, but 1 to 999 are possible"):
+            stable_diffusion.levels(sd, steps)
+
+
+def test_the_schedule_is_the_librarys_and_the_courses(sd):
+    assert torch.equal(sd.schedule.alpha_bar[1:], sd.scheduler.alphas_cumprod)
+    own = toy_ddpm.make_schedule("scaled_linear").alpha_bar.float()
+    assert_close(sd.schedule.alpha_bar, own, rtol=1e-4, atol=0)
 
 
 def test_a_picture_depends_on_its_seed_and_prompt_alone(sd):
@@ -47,7 +97,7 @@ def test_any_prompt_gives_a_picture(sd, prompt):
 
 
 def test_a_prompt_that_is_too_long_is_cut_with_a_warning(sd):
-    with pytest.warns(UserWarning, match="its end is cut off"):
+    with pytest.warns(UserWarning, match="82 tokens, but 32 are read; cut off: .with glasses a dog"):
         stable_diffusion.generate(sd, ["a dog with glasses " * 20], steps=1)
 
 
@@ -65,8 +115,8 @@ def test_guidance_scale_zero_ignores_the_prompt_and_one_is_plain(sd):
     zero = [stable_diffusion.generate(sd, [text], [1], steps=2, guidance_scale=0.0) for text in ("a dog", "a pizza")]
     assert_close(*zero, atol=1e-5, rtol=0)
     c = stable_diffusion.encode_prompt(sd, ["a dog"])
-    x_T, schedule = stable_diffusion.starting_noise(sd, [1]), toy_ddpm.make_schedule("scaled_linear")
-    plain = toy_ddpm.last(toy_ddpm.sample(stable_diffusion.eps_model(sd), x_T, schedule, 2, eta=0.0, c=c))
+    z_T, grid = stable_diffusion.starting_noise(sd, [1]), stable_diffusion.levels(sd, 2)
+    plain = toy_ddpm.last(stable_diffusion.descend(stable_diffusion.eps_model(sd), z_T, sd.schedule, grid, c))
     guided = toy_ddpm.last(stable_diffusion.walk(sd, ["a dog"], [1], 2, guidance_scale=1.0))
     assert_close(guided, plain, atol=1e-4, rtol=0)
 
@@ -91,3 +141,19 @@ def test_attention_maps_are_those_of_the_prompt_and_of_each_picture(sd):
     assert_close(both[:, :1], alone, rtol=1e-4, atol=1e-6)
     _, empty = stable_diffusion.attention_maps(sd, [""], [0], steps=1)
     assert (empty - alone).abs().max() > 1e-4
+
+
+def test_the_safety_checker_blackens_what_it_objects_to(sd, capsys):
+    """A checker that objects to everything, and one that objects to nothing; both of diffusers' own class."""
+    config = CLIPConfig(
+        vision_config={"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2},
+        projection_dim=8,
+    )
+    x = stable_diffusion.generate(sd, ["a dog", "a pizza"], steps=1)
+    for threshold, objects in ((-2.0, True), (2.0, False)):
+        checker = StableDiffusionSafetyChecker(config).eval()
+        checker.concept_embeds_weights.fill_(threshold)
+        checker.special_care_embeds_weights.fill_(2.0)
+        seen = stable_diffusion.censor(sd._replace(safety_checker=checker, feature_extractor=CLIPImageProcessor()), x)
+        assert_close(seen, torch.full_like(x, -1.0) if objects else x)
+        assert ("blackened 2 of 2" in capsys.readouterr().out) == objects

@@ -24,6 +24,8 @@ def recipe(name, batch_size=8):
         return train_zoo.judge_trainer(**small)
     if name == "vae":
         return train_zoo.vae_trainer(metrics.ZooJudge(), **small)
+    if name == "decoder":
+        return train_zoo.decoder_trainer(train_zoo.make_vae().requires_grad_(False), metrics.ZooJudge(), **small)
     if name == "clip":
         return train_zoo.clip_trainer(**small)
     tokenizer = mini_clip.make_tokenizer(toy_zoo.examples(200)[1])
@@ -31,7 +33,7 @@ def recipe(name, batch_size=8):
     return train_zoo.unet_trainer(train_zoo.make_vae().eval(), text_encoder.eval(), tokenizer, **small)
 
 
-MODELS = ["judge", "vae", "clip", "unet"]
+MODELS = ["judge", "vae", "decoder", "clip", "unet"]
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -81,12 +83,30 @@ def test_a_batch_that_cannot_be_shared_is_refused(monkeypatch):
 
 
 def test_no_model_is_trained_on_what_is_held_out(monkeypatch):
-    """Whatever the recipes of autoencoder, CLIP and U-Net draw, they draw from training scenes."""
+    """What the recipes of autoencoder, decoder, CLIP and U-Net draw are training scenes, or animals that do not exist."""
     drawn, true = [], toy_zoo.render
-    monkeypatch.setattr(toy_zoo, "render", lambda scene, *rest: (drawn.append(scene), true(scene, *rest))[1])
-    for name in ("vae", "clip", "unet"):
+
+    def watch(scene, *rest, kinds=None):
+        drawn.append((scene, kinds))
+        return true(scene, *rest, kinds=kinds)
+
+    monkeypatch.setattr(toy_zoo, "render", watch)
+    for name in ("vae", "decoder", "clip", "unet"):
         recipe(name)
-    assert len(drawn) >= 3 * 24 and not [scene for scene in drawn if toy_zoo.held_out(scene)]
+    assert len(drawn) >= 4 * 24
+    assert not [scene for scene, kinds in drawn if toy_zoo.held_out(scene) and not kinds]
+    patched = [kinds for _, kinds in drawn if kinds]
+    assert len(patched) == 8 and all(ears != face for _, ears, face in patched)
+
+
+def test_the_decoder_learns_and_the_encoder_stays():
+    trainer = recipe("decoder")
+    before = {name: value.clone() for name, value in trainer.ema_model.state_dict().items()}
+    trainer.step(0.0)
+    moved = {
+        name.split(".")[0] for name, value in trainer.ema_model.state_dict().items() if not value.equal(before[name])
+    }
+    assert moved == {"decoder", "post_quant_conv"}
 
 
 def test_collages_paste_but_never_glasses_onto_dogs():

@@ -1,0 +1,115 @@
+"""Stable Diffusion v1.5 in its true size with random weights: counts, equality with the stock pipeline, and on a GPU speed.
+
+    python benchmarks/full_size.py [--folder FOLDER] [--steps N]
+
+Nothing is downloaded. The folder (2.1 GB) is written and read by the course's real loading code, in half precision on a
+GPU. Prints JSON lines: parameters; the largest difference between our loop and diffusers' pipeline; on a GPU also steps
+a second at 512 x 512 for both in turn, plain and with channels_last and a compiled U-Net, and the peak of its memory.
+Without a GPU it draws small pictures in a few steps and says that speed was not measured.
+"""
+
+import argparse
+import json
+import tempfile
+import time
+from pathlib import Path
+
+import torch
+from diffusers import AutoencoderKL, StableDiffusionPipeline, UNet2DConditionModel
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+
+from course import device, sd_weights, stable_diffusion, train_zoo, weights
+
+COUNTS = {"unet": 859_520_964, "vae": 83_653_863, "text_encoder": 123_060_480}  # the published weights
+
+
+def build(folder):
+    """Write a pipeline folder with v1.5's configuration, random float16 weights, and the course's tokenizer for 77 tokens."""
+    torch.manual_seed(0)
+    tokenizer = CLIPTokenizer.from_pretrained(weights.FOLDER / sd_weights.MINI / "tokenizer")
+    tokenizer.model_max_length = 77
+    text = CLIPTextConfig(
+        vocab_size=49408, hidden_size=768, intermediate_size=3072, num_hidden_layers=12, num_attention_heads=12,
+        max_position_embeddings=77, bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )  # fmt: skip
+    vae = AutoencoderKL(
+        block_out_channels=(128, 256, 512, 512), layers_per_block=2, sample_size=512,
+        down_block_types=("DownEncoderBlock2D",) * 4, up_block_types=("UpDecoderBlock2D",) * 4,
+    )  # fmt: skip
+    unet = UNet2DConditionModel(sample_size=64, cross_attention_dim=768)  # the rest of v1.5 are the library's defaults
+    parts = {"tokenizer": tokenizer, "text_encoder": CLIPTextModel(text).half(), "unet": unet.half(), "vae": vae.half()}
+    train_zoo.pipeline(**parts).save_pretrained(folder)
+
+
+def stock(sd):
+    nothing = {"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False}
+    pipeline = StableDiffusionPipeline(**{part: getattr(sd, part) for part in sd._fields[:5]}, **nothing)
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+def ours(sd, prompts, steps, size):
+    return stable_diffusion.generate(sd, prompts, steps=steps, size=size)
+
+
+def theirs(pipeline, prompts, steps, size):
+    sources = stable_diffusion.generators(range(len(prompts)))
+    more = {"num_inference_steps": steps, "height": size[0], "width": size[1], "output_type": "pt"}
+    return pipeline(prompts, generator=sources, **more).images * 2 - 1
+
+
+def speed(draw, *args, steps, rounds=3):
+    """Steps a second, decoding included, the best of some rounds after one that warms up."""
+    draw(*args)
+    seconds = []
+    for _ in range(rounds):
+        torch.cuda.synchronize()
+        began = time.perf_counter()
+        draw(*args)
+        torch.cuda.synchronize()
+        seconds.append(time.perf_counter() - began)
+    return round(steps / min(seconds), 2)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--folder", type=Path, help="where to keep the random weights; default: nowhere")
+    parser.add_argument("--steps", type=int, help="default 25 on a GPU, 2 without")
+    args = parser.parse_args()
+    where = device.pick()
+
+    def say(**line):
+        print(json.dumps(line), flush=True)
+
+    with tempfile.TemporaryDirectory() as fallback:
+        folder = args.folder or Path(fallback) / "v1.5-random"
+        if not (folder / "model_index.json").exists():
+            build(folder)
+        sd = stable_diffusion.load(folder)
+        counts = {part: weights.parameters(getattr(sd, part)) for part in COUNTS}
+        say(what="parameters", **counts, as_published=counts == COUNTS)
+
+        on_gpu = where.type == "cuda"
+        steps, size = args.steps or (25 if on_gpu else 2), (512, 512) if on_gpu else (64, 64)
+        pipeline = stock(sd)
+        a, b = ours(sd, ["a dog"], steps, size), theirs(pipeline, ["a dog"], steps, size)
+        say(what="largest difference of pixels in [-1, 1]", steps=steps, size=size, value=(a - b).abs().max().item())
+        if not on_gpu:
+            return say(what="speed", measured=False, why=f"no CUDA device; this ran on {where.type}")
+
+        torch.cuda.reset_peak_memory_stats()
+        for batch in (1, 4):
+            prompts = ["a dog"] * batch
+            line = {"stock": speed(theirs, pipeline, prompts, steps, size, steps=steps)}
+            line["ours"] = speed(ours, sd, prompts, steps, size, steps=steps)
+            say(what="steps a second", batch=batch, **line, peak_GB=round(torch.cuda.max_memory_allocated() / 1e9, 2))
+        fast = sd._replace(unet=torch.compile(sd.unet.to(memory_format=torch.channels_last)))
+        for batch in (1, 4):
+            prompts = ["a dog"] * batch
+            line = {"ours, channels_last and compiled": speed(ours, fast, prompts, steps, size, steps=steps)}
+            say(what="steps a second", batch=batch, **line)
+
+
+if __name__ == "__main__":
+    main()

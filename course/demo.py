@@ -1,0 +1,55 @@
+"""Draw one picture from a prompt, with the film strip of its denoising: python -m course.demo "a dog with glasses"
+
+Uses the course's own mini Stable Diffusion; COURSE_SD or --name chooses other weights (see `stable_diffusion.load`).
+Writes <prompt>.png and <prompt>-steps.png into the folder demo/.
+"""
+
+import argparse
+import re
+from pathlib import Path
+
+from PIL import Image
+
+from course import stable_diffusion
+
+FRAMES = 8  # pictures in the film strip
+
+
+def draw(sd, prompt, seed=0, steps=25, guidance_scale=stable_diffusion.GUIDANCE_SCALE):
+    """The finished picture `[1, 3, H, W]` and what the U-Net took for the picture on the way, a list of FRAMES of them."""
+    walked = list(stable_diffusion.walk(sd, [prompt], [seed], steps, guidance_scale))
+    shown = [walked[round(i * (len(walked) - 1) / (FRAMES - 1))][2] for i in range(FRAMES)]
+    guesses = [stable_diffusion.censor(sd, stable_diffusion.decode(sd, z_0_hat)) for z_0_hat in shown]
+    return stable_diffusion.censor(sd, stable_diffusion.decode(sd, walked[-1][1])), guesses
+
+
+def save(folder, prompt, picture, guesses, height=512):
+    """Write both pictures, enlarged to at least `height` pixels. Returns their paths."""
+    folder.mkdir(parents=True, exist_ok=True)
+    name = re.sub(r"\W+", "-", prompt.lower()).strip("-")[:60] or "nothing"
+    picture, *guesses = (image for x in (picture, *guesses) for image in stable_diffusion.to_images(x))
+    larger = max(1, height // picture.height)
+    strip = Image.new("RGB", (sum(image.width for image in guesses), picture.height))
+    for i, image in enumerate(guesses):
+        strip.paste(image, (i * image.width, 0))
+    paths = folder / f"{name}.png", folder / f"{name}-steps.png"
+    for path, image, times in zip(paths, (picture, strip), (larger, max(1, larger // 3))):
+        image.resize((image.width * times, image.height * times), Image.Resampling.BICUBIC).save(path)
+    return paths
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("prompt")
+    parser.add_argument("--name", help='"mini", a folder, or a hub id')
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--steps", type=int, default=25)
+    parser.add_argument("--guidance-scale", type=float, default=stable_diffusion.GUIDANCE_SCALE)
+    parser.add_argument("--out", type=Path, default=Path("demo"))
+    args = parser.parse_args()
+    try:
+        drawn = draw(stable_diffusion.load(args.name), args.prompt, args.seed, args.steps, args.guidance_scale)
+    except (stable_diffusion.sd_weights.WeightsError, ValueError) as error:
+        raise SystemExit(f"error: {error}") from None
+    for path in save(args.out, args.prompt, *drawn):
+        print(path)

@@ -1,0 +1,224 @@
+"""Where weights come from, and what is said when they are not there, damaged, or of another model."""
+
+import json
+import shutil
+import time
+import types
+
+import pytest
+import torch
+from diffusers import AutoencoderKL, StableDiffusionPipeline, UNet2DConditionModel
+from huggingface_hub.errors import HfHubHTTPError
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+
+from course import sd_weights, stable_diffusion, train_zoo
+from course.weights import FOLDER, WeightsError
+
+
+def small_pipeline(folder, in_channels=4):
+    """A folder in Stable Diffusion v1's layout with small random weights: f = 8, 77 tokens."""
+    torch.manual_seed(0)
+    tokenizer = CLIPTokenizer.from_pretrained(FOLDER / sd_weights.MINI / "tokenizer")
+    tokenizer.model_max_length = 77
+    ends = {"bos_token_id": tokenizer.bos_token_id, "eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id}  # fmt: skip
+    text = CLIPTextConfig(vocab_size=len(tokenizer), hidden_size=16, intermediate_size=16, num_hidden_layers=2,
+                          num_attention_heads=2, max_position_embeddings=77, **ends)  # fmt: skip
+    unet = UNet2DConditionModel(
+        sample_size=4, in_channels=in_channels, block_out_channels=(8, 16), layers_per_block=1, cross_attention_dim=16,
+        attention_head_dim=8, norm_num_groups=8, down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
+        up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
+    )  # fmt: skip
+    pipeline = StableDiffusionPipeline(
+        tokenizer=tokenizer, text_encoder=CLIPTextModel(text), unet=unet, vae=train_zoo.make_vae((8, 8, 8, 8)),
+        scheduler=train_zoo.scheduler(), safety_checker=None, feature_extractor=None, requires_safety_checker=False,
+    )  # fmt: skip
+    pipeline.save_pretrained(folder)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("weights") / "small"
+    small_pipeline(folder)
+    return folder
+
+
+@pytest.fixture
+def folder(whole, tmp_path, monkeypatch):
+    monkeypatch.delenv("COURSE_SD", raising=False)
+    return shutil.copytree(whole, tmp_path / "small")
+
+
+def edit(path, **changes):
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def test_a_folder_is_loaded_and_draws(folder):
+    sd = stable_diffusion.load(folder, "cpu", quiet=True)
+    assert isinstance(sd.vae, AutoencoderKL) and sd.factor == 8 and sd.safety_checker is None
+    assert stable_diffusion.generate(sd, ["a dog"], steps=2).shape == (1, 3, 32, 32)
+
+
+def test_it_says_what_it_took_and_why(folder, monkeypatch, capsys):
+    stable_diffusion.load(where="cpu")
+    assert "mini (64 x 64 pixels, float32 on cpu), because there is no GPU" in capsys.readouterr().out
+    monkeypatch.setenv("COURSE_SD", str(folder))
+    stable_diffusion.load(where="cpu")
+    assert f"{folder} (32 x 32 pixels, float32 on cpu), because COURSE_SD says so" in capsys.readouterr().out
+    stable_diffusion.load("mini", "cpu")
+    assert "because you asked for it" in capsys.readouterr().out
+
+
+def test_a_gpu_prefers_the_full_weights_if_a_copy_is_here(monkeypatch):
+    gpu = torch.device("cuda")
+    monkeypatch.delenv("COURSE_SD", raising=False)
+    assert sd_weights.choose(None, gpu) == ("mini", "no copy of the full weights is here (`make full-weights` fetches them)")  # fmt: skip
+    monkeypatch.setattr(sd_weights, "locate", lambda name: name)
+    assert sd_weights.choose(None, gpu)[0] == sd_weights.FULL
+
+
+def test_half_precision_on_a_gpu_is_asked_for_full_weights_alone(folder, monkeypatch):
+    """The `meta` device stands in for a GPU: the same code path, no numbers."""
+    monkeypatch.setattr(sd_weights, "check_memory", lambda *_: None)
+    parts, line = sd_weights.read(folder, "meta")
+    assert {parts[name].dtype for name in ("unet", "vae", "text_encoder")} == {torch.float16} and "float16" in line
+    parts, _ = sd_weights.read("mini", "meta")
+    assert parts["unet"].dtype == torch.float32
+
+
+def test_what_is_not_here_is_said_within_a_second(monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "0")
+    began = time.monotonic()
+    with pytest.raises(WeightsError, match="no copy of a hub repository of that name.*make full-weights"):
+        stable_diffusion.load("nobody/no-such-model-at-all", "cpu")
+    assert time.monotonic() - began < 1
+    with pytest.raises(WeightsError, match='there is no folder.*Allowed: "mini", a folder, or a hub id'):
+        stable_diffusion.load("no/such/folder", "cpu")
+
+
+@pytest.mark.parametrize(
+    "file, words",
+    [
+        ("model_index.json", "model_index.json is missing or damaged"),
+        ("unet", "half a download: the folder unet/ is missing"),
+        ("unet/config.json", "unet/config.json is missing"),
+        ("vae/diffusion_pytorch_model.safetensors", "vae has no .safetensors file"),
+        ("scheduler/scheduler_config.json", "scheduler/scheduler_config.json is missing"),
+        ("tokenizer/tokenizer.json", "tokenizer has neither tokenizer.json nor vocab.json"),
+    ],
+)
+def test_half_a_download_is_named(folder, file, words):
+    path = folder / file
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    with pytest.raises(WeightsError, match=words):
+        stable_diffusion.load(folder, "cpu")
+
+
+def test_a_file_cut_short_is_named(folder):
+    path = folder / "unet" / "diffusion_pytorch_model.safetensors"
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(WeightsError, match="diffusion_pytorch_model.safetensors is damaged or cut short"):
+        stable_diffusion.load(folder, "cpu")
+
+
+@pytest.mark.parametrize(
+    "file, changes, words",
+    [
+        ("model_index.json", {"_class_name": "FluxPipeline"}, "holds a FluxPipeline; this course opens Stable Diffusion v1"),
+        ("model_index.json", {"text_encoder_2": ["transformers", "CLIPTextModel"]}, "this course opens Stable Diffusion v1"),
+        ("scheduler/scheduler_config.json", {"prediction_type": "v_prediction"}, "prediction v_prediction, but v1 has epsilon"),
+        ("scheduler/scheduler_config.json", {"beta_schedule": "linear"}, "noise schedule linear, but v1 has scaled_linear"),
+        ("unet/config.json", {"in_channels": 7}, "U-Net input channels 7, but v1 has 4 or 9"),
+        ("unet/config.json", {"cross_attention_dim": 1024}, "width of the text states .* 1024, but v1 has 16"),
+        ("unet/config.json", {"use_linear_projection": True}, "Stable Diffusion 2"),
+        ("vae/config.json", {"latent_channels": 16}, "latent channels 16, but v1 has 4"),
+    ],
+)  # fmt: skip
+def test_other_models_are_refused(folder, file, changes, words):
+    edit(folder / file, **changes)
+    with pytest.raises(WeightsError, match=words):
+        stable_diffusion.load(folder, "cpu")
+
+
+def test_a_flipped_byte_of_the_mini_weights_is_named(tmp_path, monkeypatch):
+    copy = shutil.copytree(FOLDER, tmp_path / "weights")
+    monkeypatch.setattr(sd_weights.weights, "FOLDER", copy)
+    path = copy / sd_weights.MINI / "text_encoder" / "model.safetensors"
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(WeightsError, match="mini-stable-diffusion/text_encoder/model.safetensors .* it is damaged"):
+        stable_diffusion.load("mini", "cpu")
+
+
+def test_too_little_gpu_memory_is_said_with_what_fits(folder, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (1.0e9, 4.0e9))
+    with pytest.raises(WeightsError, match=r"has 1.0 of 4.0 GB free, but 1.5 GB are needed.*COURSE_SD=mini"):
+        sd_weights.check_memory(folder, half=True)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (2.0e9, 4.0e9))
+    sd_weights.check_memory(folder, half=True)
+
+
+# ---------------------------------------------------------------- fetching, with a stand-in for the hub
+
+
+@pytest.fixture
+def hub(whole, tmp_path, monkeypatch):
+    """A hub that holds the small folder: `model_info` tells sizes and sums, `snapshot_download` copies what is wanted."""
+    import hashlib
+    from fnmatch import fnmatch
+
+    files = [path for path in whole.rglob("*") if path.is_file()]
+    siblings = [
+        types.SimpleNamespace(
+            rfilename=str(path.relative_to(whole)), size=path.stat().st_size,
+            lfs=types.SimpleNamespace(sha256=hashlib.sha256(path.read_bytes()).hexdigest()),
+        )
+        for path in files
+    ]  # fmt: skip
+    info = types.SimpleNamespace(siblings=siblings, sha="main", card_data=types.SimpleNamespace(license="openrail"))
+
+    def download(name, revision, allow_patterns):
+        for path in files:
+            to = tmp_path / "cache" / path.relative_to(whole)
+            if any(fnmatch(str(path.relative_to(whole)), pattern) for pattern in allow_patterns):
+                to.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(path, to)
+        return tmp_path / "cache"
+
+    monkeypatch.setattr(sd_weights.huggingface_hub.HfApi, "model_info", lambda *_, **__: info)
+    monkeypatch.setattr(sd_weights.huggingface_hub, "snapshot_download", download)
+    monkeypatch.setattr(sd_weights.huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    return info
+
+
+def test_fetching_says_size_and_licence_first_and_takes_no_for_an_answer(hub, tmp_path, capsys):
+    assert sd_weights.fetch("a/b", ask=lambda _: "n") is None
+    said = capsys.readouterr().out
+    assert "GB to fetch" in said and "Licence: openrail" in said and not (tmp_path / "cache").exists()
+
+
+def test_what_was_fetched_is_checked_and_draws(hub, capsys):
+    folder = sd_weights.fetch("a/b", ask=lambda _: "y")
+    assert "complete and checked" in capsys.readouterr().out
+    stable_diffusion.generate(stable_diffusion.load(folder, "cpu", quiet=True), ["a dog"], steps=1)
+
+
+def test_a_wrong_checksum_is_refused_and_the_file_deleted(hub, tmp_path):
+    wrong = next(file for file in hub.siblings if file.rfilename == "unet/diffusion_pytorch_model.safetensors")
+    wrong.lfs.sha256 = "0" * 64
+    with pytest.raises(WeightsError, match="unet/diffusion_pytorch_model.safetensors does not have the hub's checksum"):
+        sd_weights.fetch("a/b", agreed=True)
+    assert not (tmp_path / "cache" / wrong.rfilename).exists()
+
+
+def test_no_room_and_no_network_are_said(hub, monkeypatch):
+    monkeypatch.setattr(sd_weights.shutil, "disk_usage", lambda _: types.SimpleNamespace(free=10))
+    with pytest.raises(WeightsError, match="HF_HOME chooses another disk"):
+        sd_weights.fetch("a/b", agreed=True)
+
+    def silent(*_, **__):
+        raise HfHubHTTPError("no answer", response=types.SimpleNamespace(headers={}, request=None))
+
+    monkeypatch.setattr(sd_weights.huggingface_hub.HfApi, "model_info", silent)
+    with pytest.raises(WeightsError, match="the hub does not answer for 'a/b'"):
+        sd_weights.fetch("a/b", agreed=True)
