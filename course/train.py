@@ -269,9 +269,9 @@ COMMANDS = {  # what is trained, by which function, in how many gradient steps
     "digit-unet": (train_unet, 6_000),
     "zoo-judge": (train_zoo_judge, 600),
     "vae": (train_vae, 9_600),
-    "decoder": (train_decoder, 2_600),
+    "decoder": (train_decoder, 1_800),
     "clip": (train_clip, 800),
-    "unet": (train_zoo_unet, 12_000),
+    "unet": (train_zoo_unet, 5_000),
 }
 
 

@@ -75,9 +75,12 @@ def save_pretrained(name, *parts):
             (copy.deepcopy(part).half() if isinstance(part, torch.nn.Module) else part).save_pretrained(new)
         files = sorted(path.name for path in Path(new).iterdir())
         for file in files:
-            if file == "config.json":  # stored as float16, but to be computed with in float32
-                text = (Path(new) / file).read_text()
-                (Path(new) / file).write_text(text.replace('"dtype": "float16"', '"dtype": "float32"'))
+            if file == "config.json":
+                config = json.loads((Path(new) / file).read_text())
+                config.pop("_name_or_path", None)  # a folder of this machine
+                if "dtype" in config:
+                    config["dtype"] = "float32"  # stored as float16, but to be computed with in float32
+                (Path(new) / file).write_text(json.dumps(config, indent=2) + "\n")
             os.chmod(Path(new) / file, 0o644)
             os.replace(Path(new) / file, folder / file)
     _note_sums(f"{name}/{file}" for file in files)

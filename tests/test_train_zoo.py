@@ -4,6 +4,8 @@ import json
 import os
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ import torch
 from conftest import ROOT
 from torch.testing import assert_close
 
-from course import device, metrics, mini_clip, toy_ddpm, toy_zoo, train_zoo, weights
+from course import device, metrics, mini_clip, toy_ddpm, toy_zoo, train, train_zoo, weights
 
 STEPS = 4
 
@@ -45,6 +47,23 @@ def test_resumed_run_has_the_same_losses(name, tmp_path):
     again = recipe(name)
     again.load_state_dict(weights.read_tensors(tmp_path / "half.safetensors"))
     assert [again.step(i / STEPS) for i in range(2, STEPS)] == losses[2:]
+
+
+def test_a_run_killed_without_warning_goes_on_to_the_same_losses(tmp_path):
+    """SIGKILL, which no program can catch, in the middle of a run that saves after every step."""
+    whole = train.train(recipe("judge"), 40, tmp_path / "whole")
+    process = subprocess.Popen([sys.executable, __file__, "--until-killed", str(tmp_path / "killed")],
+                               env=os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}"})  # fmt: skip
+    try:
+        while not (tmp_path / "killed" / "checkpoint.safetensors").exists():
+            assert process.poll() is None, "the run ended before it could be killed"
+            time.sleep(0.01)
+    finally:
+        process.kill()
+        process.wait()
+    again = recipe("judge")
+    rest = train.train(again, 40, tmp_path / "killed")
+    assert 0 < len(rest) < 40 and rest == whole[-len(rest) :]
 
 
 def in_processes(count, *command):
@@ -156,7 +175,9 @@ def test_scaling_factor_brings_latents_to_variance_one():
     assert_close(z.std().item(), 1.0, atol=1e-4, rtol=0)
 
 
-if __name__ == "__main__":  # one of the processes that test_two_processes_have_the_losses_of_one starts
+if __name__ == "__main__" and sys.argv[1] == "--until-killed":
+    train.train(recipe("judge"), 40, Path(sys.argv[2]), save_every=0.0)
+elif __name__ == "__main__":  # one of the processes that test_two_processes_have_the_losses_of_one starts
     rank, _ = device.join(expected=2)
     losses = {}
     for name in MODELS:

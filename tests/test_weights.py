@@ -101,6 +101,12 @@ def test_shipped_models_load():
     assert load_judge()(torch.zeros(1, 1, 28, 28)).shape == (1, 10)
 
 
+def test_configurations_name_no_folder_and_ask_for_float32():
+    for path in FOLDER.rglob("config.json"):
+        config = json.loads(path.read_text())
+        assert "_name_or_path" not in config and config.get("dtype", "float32") == "float32"
+
+
 def test_nothing_is_pickled():
     files = [p for p in weights.FOLDER.rglob("*") if p.is_file()]
     assert files and {p.suffix for p in files} <= {".safetensors", ".json", ".md", ""}
