@@ -44,6 +44,8 @@ def test_the_notebooks_are_complete():
         "07_latent_space",
         "08_clip_and_conditioning",
         "09_classifier_free_guidance",
+        "10_stable_diffusion",
+        "11_image_to_image_and_inpainting",
     ]
     assert names[: len(first)] == first
 

@@ -102,7 +102,7 @@ def test_shipped_models_load():
 
 
 def test_configurations_name_no_folder_and_ask_for_float32():
-    for path in FOLDER.rglob("config.json"):
+    for path in weights.FOLDER.rglob("config.json"):
         config = json.loads(path.read_text())
         assert "_name_or_path" not in config and config.get("dtype", "float32") == "float32"
 

@@ -71,3 +71,53 @@ def test_numerals_draws_every_point_once():
     ax = viz.numerals(torch.arange(8.0).view(4, 2), torch.tensor([3, 3, 9, 0]))
     drawn = sorted(tuple(p) for group in ax.collections for p in group.get_offsets().tolist())
     assert drawn == [(0.0, 1.0), (2.0, 3.0), (4.0, 5.0), (6.0, 7.0)]
+
+
+def painter(cells=4):
+    """On a picture of 8 x 8 that is to turn white where painted."""
+    return widgets.MaskPainter(torch.zeros(1, 3, 8, 8), lambda mask: mask.expand(-1, 3, -1, -1), cells=cells)
+
+
+def test_painted_cells_become_the_mask_and_clear_wipes_them():
+    p = painter()
+    p.rectangle(3, 4, 1, 2)
+    p.toggle(1, 4)
+    wanted = torch.zeros(1, 1, 8, 8)
+    wanted[..., 4:, :4] = wanted[..., :2, 6:] = 1
+    torch.testing.assert_close(p.mask, wanted)
+    p.toggle(1, 4)
+    assert p.painted.sum() == 4 and "4 of 16 cells" in p.sentence.value
+    p.clear()
+    assert not p.mask.any() and all(button.description == "" for row in p.buttons for button in row)
+
+
+def test_painting_by_mouse_and_by_numbers_is_the_same():
+    clicked, typed = painter(), painter()
+    for row in (2, 3):
+        for column in (1, 2):
+            clicked.buttons[row - 1][column - 1].click()
+    for edge, value in zip(("top", "bottom", "left", "right"), (2, 3, 1, 2)):
+        typed.edges[edge].value = value
+    typed.commands["paint rectangle"].click()
+    assert torch.equal(clicked.mask, typed.mask) and clicked.mask.sum() == 16
+    assert clicked.buttons[1][0].description == "×" and "row 2, column 1: draw anew" in clicked.buttons[1][0].tooltip
+    typed.commands["clear"].click()
+    assert not typed.mask.any()
+
+
+def test_painter_draws_only_when_asked_and_shows_the_result():
+    p = painter()
+    p.rectangle(1, 2, 1, 4)
+    before = p.picture.value
+    p.commands["draw it"].click()
+    assert p.picture.value != before and bytes(p.picture.value).startswith(b"\x89PNG")
+    assert p.draw() == "50% of the picture was drawn anew." and "role='status'" in p.sentence.value
+
+
+def test_painter_says_what_is_no_mask():
+    p = painter()
+    assert "nothing is painted" in p.draw()
+    p.rectangle(3, 2, 1, 1)
+    assert "no rectangle inside 1 to 4" in p.sentence.value and not p.mask.any()
+    with pytest.raises(ValueError, match="3 cells a side do not divide 8 x 8"):
+        painter(cells=3)

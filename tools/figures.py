@@ -32,7 +32,18 @@ def toy_zoo(path):
     path.write_bytes(viz.png(ax.figure))
 
 
+def dog_with_glasses(path, prompt="a dog with glasses", seeds=(0, 1, 2)):
+    """The README's second picture: what the U-Net takes for the picture on its way, for the demo's prompt and three seeds."""
+    sd, steps = stable_diffusion.load_mini(), [0, 1, 2, 3, 5, 8, 12, 17, 24]
+    walked = list(stable_diffusion.walk(sd, [prompt] * len(seeds), seeds))
+    film = [stable_diffusion.decode(sd, walked[step][2]) for step in steps]
+    titles = [f"t = {stable_diffusion.levels(sd)[step]}" for step in steps]
+    sheet = torch.stack([frame[row] for row in range(len(seeds)) for frame in film])
+    ax = viz.images(sheet, len(steps), titles, [f"seed {seed}" for seed in seeds], scale=1.0)
+    path.write_bytes(viz.png(ax.figure))
+
+
 if __name__ == "__main__":
     device.pick()
-    noise_to_digits(data.ROOT / "assets" / "figures" / "noise_to_digits.png")
-    toy_zoo(data.ROOT / "assets" / "figures" / "toy_zoo.png")
+    for draw in (noise_to_digits, dog_with_glasses, toy_zoo):
+        draw(data.ROOT / "assets" / "figures" / f"{draw.__name__}.png")

@@ -1,0 +1,99 @@
+"""Answers and usual mistakes of notebook 10, Stable Diffusion."""
+
+import torch
+
+from course.check.engine import Exercise
+
+_z_t, _eps_hat, _noise = torch.randn(3, 2, 4, 3, 3, generator=torch.Generator().manual_seed(10), dtype=torch.float64)
+
+
+def _clean(z_t, eps_hat, alpha_bar_t):
+    return (z_t - (1 - alpha_bar_t) ** 0.5 * eps_hat) / alpha_bar_t**0.5
+
+
+def _mean(z_t, eps_hat, alpha_bar_t, alpha_bar_prev):
+    alpha = alpha_bar_t / alpha_bar_prev
+    pull = alpha_bar_prev**0.5 * (1 - alpha) * _clean(z_t, eps_hat, alpha_bar_t)
+    return (pull + alpha**0.5 * (1 - alpha_bar_prev) * z_t) / (1 - alpha_bar_t)
+
+
+def _variance(alpha_bar_t, alpha_bar_prev):
+    return (1 - alpha_bar_prev) / (1 - alpha_bar_t) * (1 - alpha_bar_t / alpha_bar_prev)
+
+
+def _sigma(alpha_bar):
+    return ((1 - alpha_bar) / alpha_bar) ** 0.5
+
+
+twenty_steps = Exercise(
+    [951, 1, 40],
+    mistakes=[
+        ([950, 0, 40], "this is the grid of the other repository; what do Stable Diffusion's settings add?"),
+        ([981, 1, 40], "981 belongs to 50 steps; how many levels apart are 20 steps?"),
+        ([952, 2, 40], "these are the course's levels t; the library counts from 0"),
+        ([999, 49, 40], "this is the trailing grid; Stable Diffusion's is counted from the clean end"),
+        ([951, 1, 20], "the grid is right; how often does guidance ask at each level?"),
+    ],
+    tolerance=1e-4,
+)
+
+ancestral_step = Exercise(
+    lambda z_t, eps_hat, noise, a, b: _mean(z_t, eps_hat, a, b) + _variance(a, b) ** 0.5 * noise,
+    mistakes=[
+        (lambda z_t, eps_hat, noise, a, b: _mean(z_t, eps_hat, a, b), "the mean is right; where is the fresh noise?"),
+        (
+            lambda z_t, eps_hat, noise, a, b: _mean(z_t, eps_hat, a, b) + _variance(a, b) * noise,
+            "the mean is right; noise is multiplied by a standard deviation, not by a variance",
+        ),
+        (
+            lambda z_t, eps_hat, noise, a, b: _mean(z_t, eps_hat, a, b) + (1 - a / b) ** 0.5 * noise,
+            "the mean is right; this is the larger variance beta, which leaves grain in the last step",
+        ),
+        (
+            lambda z_t, eps_hat, noise, a, b: b**0.5 * _clean(z_t, eps_hat, a) + (1 - b) ** 0.5 * eps_hat,
+            "this is DDIM's step: it uses the predicted noise again and no fresh one",
+        ),
+        (
+            lambda z_t, eps_hat, noise, a, b: b**0.5 * _clean(z_t, eps_hat, a) + (1 - b) ** 0.5 * noise,
+            "all noise is fresh here; the mean should also keep a part of z_t",
+        ),
+    ],
+    cases=[
+        (_z_t, _eps_hat, _noise, 0.2, 0.4),
+        (_z_t, _eps_hat, _noise, 0.9, 0.95),
+        (_z_t, _eps_hat, _noise, 0.99, 1.0),
+    ],
+)
+
+euler_step = Exercise(
+    lambda x, eps_hat, a, b: x + (_sigma(b) - _sigma(a)) * eps_hat,
+    mistakes=[
+        (
+            lambda x, eps_hat, a, b: x + (_sigma(a) - _sigma(b)) * eps_hat,
+            "this walks towards more noise: which of the two sigmas is where you are going?",
+        ),
+        (
+            lambda x, eps_hat, a, b: x + ((1 - b) ** 0.5 - (1 - a) ** 0.5) * eps_hat,
+            "sqrt(1 - alpha_bar) is the noise in z_t; in x it was divided by something",
+        ),
+        (
+            lambda x, eps_hat, a, b: x + (_sigma(b) ** 2 - _sigma(a) ** 2) * eps_hat,
+            "sigma is a standard deviation: a root is missing",
+        ),
+        (
+            lambda x, eps_hat, a, b: b**0.5 * (x + (_sigma(b) - _sigma(a)) * eps_hat),
+            "this is z at the next level; the step should stay in the units of x",
+        ),
+    ],
+    cases=[(_z_t, _eps_hat, 0.2, 0.4), (_z_t, _eps_hat, 0.9, 0.95)],
+)
+
+wrong_way = Exercise(
+    30.14,
+    mistakes=[
+        (5.49, "this is what forgetting the factor does; here it is also applied the wrong way"),
+        (0.0332, "this is wrong input divided by right input; the question asks for the other way round"),
+        (0.18215, "this is the factor itself; compare z / factor with z * factor"),
+    ],
+    tolerance=5e-3,
+)
