@@ -1,6 +1,6 @@
 """How well mini Stable Diffusion edits pictures of Toy Zoo, read by the judge; print one JSON line each.
 
-    python benchmarks/editing.py --pictures 100 --strengths 0.3 0.4 0.5 0.6 0.7 0.8 0.9 --threads 1
+    python benchmarks/editing.py --pictures 100 --strengths 0.2 0.3 0.4 0.5 0.6 0.8 --threads 1
 
 Image-to-image: figures that wear nothing, and the prompt "a cat with glasses" (or dog, ...), which names neither coat nor
 background. A picture counts as a success if the judge reads glasses and the same subject, and as kept if coat and
@@ -48,9 +48,9 @@ def judged(seen, shown, worn):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pictures", type=int, default=100)
-    parser.add_argument("--strengths", type=float, nargs="+", default=[0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9])
+    parser.add_argument("--strengths", type=float, nargs="+", default=[0.2, 0.3, 0.4, 0.5, 0.6, 0.8])
     parser.add_argument("--guidance-scale", type=float, default=stable_diffusion.GUIDANCE_SCALE)
-    parser.add_argument("--steps", type=int, default=50)
+    parser.add_argument("--steps", type=int, default=25)
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
     device.pick(args.threads, quiet=True)

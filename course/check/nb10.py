@@ -32,6 +32,8 @@ twenty_steps = Exercise(
         ([981, 1, 40], "981 belongs to 50 steps; how many levels apart are 20 steps?"),
         ([952, 2, 40], "these are the course's levels t; the library counts from 0"),
         ([999, 49, 40], "this is the trailing grid; Stable Diffusion's is counted from the clean end"),
+        ([950, 0, 20], "this is a grid without the offset; and how often does guidance ask at each level?"),
+        ([1000, 0, 20], "the levels are counted from 0, 50 apart and from the clean end; and guidance asks twice"),
         ([951, 1, 20], "the grid is right; how often does guidance ask at each level?"),
     ],
     tolerance=1e-4,
@@ -79,6 +81,14 @@ euler_step = Exercise(
         (
             lambda x, eps_hat, a, b: x + (_sigma(b) ** 2 - _sigma(a) ** 2) * eps_hat,
             "sigma is a standard deviation: a root is missing",
+        ),
+        (
+            lambda x, eps_hat, a, b: x - _sigma(a) * eps_hat,
+            "this walks all the way to sigma = 0, where z_0_hat is; stop at the next sigma",
+        ),
+        (
+            lambda x, eps_hat, a, b: x - _sigma(b) * eps_hat,
+            "how far is it from one sigma to the next? This takes the next sigma itself for the way",
         ),
         (
             lambda x, eps_hat, a, b: b**0.5 * (x + (_sigma(b) - _sigma(a)) * eps_hat),
