@@ -58,6 +58,8 @@ def read(name=None, where=None):
         if part in MODELS:
             model = parts[part].half() if half else parts[part].float()
             parts[part] = model.to(where).eval().requires_grad_(False)
+    if name != "mini":
+        parts["vae"].enable_slicing()  # pictures are decoded one by one, which keeps the peak of memory low
     pixels = parts["unet"].config.sample_size * 2 ** (len(parts["vae"].config.block_out_channels) - 1)
     numbers = f"{'float16' if half else 'float32'} on {where.type}"
     return parts, f"Stable Diffusion: {name} ({pixels} x {pixels} pixels, {numbers}), because {why}"

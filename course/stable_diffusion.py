@@ -179,14 +179,15 @@ def walk(sd, prompts, seeds, steps=25, guidance_scale=GUIDANCE_SCALE, negative="
     return descend(model, starting_noise(sd, seeds, size), sd.schedule, levels(sd, steps), c)
 
 
-def generate(sd, prompts, seeds=None, at_once=16, **choices):
-    """Pictures `[B, 3, H, W]` in [-1, 1], one a prompt, a few at once.
+def generate(sd, prompts, seeds=None, at_once=None, **choices):
+    """Pictures `[B, 3, H, W]` in [-1, 1], one a prompt, `at_once` together: default 16 of 64 pixels, 2 of 512.
 
     seeds: a whole number for each picture, default 0, 1, ...; choices: steps, guidance_scale, negative, size of `walk`.
     """
     seeds = list(range(len(prompts)) if seeds is None else seeds)
     if len(seeds) != len(prompts):
         raise ValueError(f"one seed a prompt is needed; got {len(seeds)} seeds for {len(prompts)} prompts")
+    at_once = at_once or max(2, 1024 // sd.unet.config.sample_size**2)
     parts = [slice(i, i + at_once) for i in range(0, len(prompts), at_once)]
     drawn = (decode(sd, toy_ddpm.last(walk(sd, prompts[part], seeds[part], **choices))) for part in parts)
     return torch.cat([censor(sd, pictures) for pictures in drawn])

@@ -1,4 +1,4 @@
-"""JupyterLab in a real browser: a slider of notebook 00 is moved by keyboard and the picture changes.
+"""JupyterLab in a real browser: a slider of each notebook is moved by keyboard, and sentence and picture change.
 
 Needs the extra `browser` (Playwright) and a Chromium, for example Debian's package; skipped without them.
 """
@@ -12,7 +12,7 @@ import time
 import urllib.request
 
 import pytest
-from test_notebooks import ROOT
+from test_notebooks import NOTEBOOKS, ROOT
 
 sync_api = pytest.importorskip("playwright.sync_api")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -45,42 +45,52 @@ def lab(tmp_path):
                 break
             except OSError:
                 time.sleep(0.5)
-        yield f"http://127.0.0.1:{port}/lab/tree/notebooks/00_start_here.ipynb?token=course"
+        yield f"http://127.0.0.1:{port}"
     finally:
         server.terminate()
         server.wait(20)
 
 
-def test_slider_moves_the_picture(lab):
+def first_visible(page, locator):
+    """Scroll down until it can be seen: Lab draws only what is near the window."""
+    page.locator(".jp-WindowedPanel-outer").first.hover()
+    page.keyboard.press("Escape")
+    page.mouse.wheel(0, -100_000)
+    for _ in range(400):
+        if locator.count() and locator.first.is_visible():
+            return locator.first
+        page.mouse.wheel(0, 250)
+        page.wait_for_timeout(100)
+    raise AssertionError("no slider came into view")
+
+
+@pytest.mark.parametrize("name", [path.stem for path in NOTEBOOKS])
+def test_slider_moves_the_picture(lab, name):
     with sync_api.sync_playwright() as p:
         browser = p.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-background-networking"])
         page = browser.new_page(viewport={"width": 1300, "height": 1000})
-        page.goto(lab)
+        page.goto(f"{lab}/lab/tree/notebooks/{name}.ipynb?token=course")
         page.set_default_timeout(60_000)
         page.locator(".jp-Notebook .jp-CodeCell").first.wait_for()
         page.get_by_text("Python 3 (ipykernel) | Idle").wait_for()
         page.locator('.lm-MenuBar-itemLabel:text-is("Run")').click()
         page.locator('.lm-Menu-itemLabel:text-is("Run All Cells")').click()
-        handle = page.locator(".noUi-handle").first
-        handle.wait_for(state="attached")
-        page.locator("h2:text-is('Where this is going')").click()  # Lab draws only what is near the window
-        page.locator(".jp-WindowedPanel-outer").first.hover()
-        for _ in range(30):
-            if handle.is_visible():
-                break
-            page.mouse.wheel(0, 300)
-            page.wait_for_timeout(200)
-        sentence, picture = (
-            page.locator("p[role=status]").first,
-            page.locator("img.jupyter-widget-image, img.widget-image").first,
-        )
-        page.get_by_text("Python 3 (ipykernel) | Idle").wait_for(timeout=180_000)  # the other cells have run
-        before = sentence.inner_text(), picture.get_attribute("src")
+        page.get_by_text("Python 3 (ipykernel) | Busy").wait_for()
+        page.get_by_text("Python 3 (ipykernel) | Idle").wait_for(timeout=600_000)
+        handle = first_visible(page, page.locator(".noUi-handle"))
+        handle.scroll_into_view_if_needed()
+        box = page.locator(".widget-vbox", has=handle).last
+        sentence, picture = box.locator("p[role=status]"), box.locator("img.jupyter-widget-image, img.widget-image")
+        before = sentence.first.inner_text(), picture.first.get_attribute("src")
         handle.focus()
-        for _ in range(6):
-            page.keyboard.press("ArrowRight")
-        sync_api.expect(sentence).not_to_have_text(before[0], timeout=30_000)
-        sync_api.expect(picture).not_to_have_attribute("src", before[1], timeout=30_000)
-        if os.environ.get("COURSE_SCREENSHOT"):
-            page.screenshot(path=os.environ["COURSE_SCREENSHOT"])
+        key = (
+            "ArrowRight"
+            if handle.get_attribute("aria-valuenow") != handle.get_attribute("aria-valuemax")
+            else "ArrowLeft"
+        )
+        page.keyboard.press(key)
+        sync_api.expect(sentence.first).not_to_have_text(before[0], timeout=30_000)
+        sync_api.expect(picture.first).not_to_have_attribute("src", before[1], timeout=30_000)
+        if os.environ.get("COURSE_SCREENSHOTS"):
+            page.screenshot(path=f"{os.environ['COURSE_SCREENSHOTS']}/{name}.png")
         browser.close()

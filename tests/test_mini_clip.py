@@ -88,10 +88,16 @@ def test_loss_starts_at_log_n_where_nothing_is_known(n):
     assert_close(mini_clip.contrastive_loss(same, same, 10.0).item(), math.log(n))
 
 
-def test_text_encoder_is_the_text_half(clip, tokenizer):
-    ids = mini_clip.tokens(tokenizer, ["a dog with glasses"])
-    half = mini_clip.text_encoder(clip).eval()
-    assert_close(half(ids).last_hidden_state, clip.text_model(input_ids=ids).last_hidden_state)
+@pytest.mark.parametrize("layers", [1, 2, 3])
+def test_text_encoder_is_the_first_layers_of_the_text_half(clip, tokenizer, layers):
+    """transformers' own states after that many layers, through CLIP's last normalisation."""
+    ids = mini_clip.tokens(tokenizer, ["a dog with glasses", ""])
+    part = mini_clip.text_encoder(clip, layers).eval()
+    with torch.no_grad():
+        after = clip.text_model(input_ids=ids, output_hidden_states=True).hidden_states[layers]
+        assert_close(part(ids).last_hidden_state, clip.text_model.final_layer_norm(after))
+    assert part.config.num_hidden_layers == layers
+
 
 
 def test_states_look_back_only(clip, tokenizer):

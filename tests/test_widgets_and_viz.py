@@ -88,7 +88,7 @@ def test_painted_cells_become_the_mask_and_clear_wipes_them():
     p.toggle(1, 4)
     assert p.painted.sum() == 4 and "4 of 16 cells" in p.sentence.value
     p.clear()
-    assert not p.mask.any() and all(button.description == "" for row in p.buttons for button in row)
+    assert not p.mask.any() and all(button.description == " " for row in p.buttons for button in row)
 
 
 def test_painting_by_mouse_and_by_numbers_is_the_same():
