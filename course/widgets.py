@@ -13,6 +13,8 @@ from IPython.display import display
 
 from course import viz
 
+_OWN_SIZE = {"align_self": "flex-start", "max_width": "100%"}  # a box would stretch the picture to its own width
+
 
 class Explorer:
     """Sliders over `choices` and the figure that `draw` makes of them.
@@ -42,7 +44,7 @@ class Explorer:
             )
             for name, values in self.choices.items()
         }  # fmt: skip
-        self.picture = ipywidgets.Image(format="png")
+        self.picture = ipywidgets.Image(format="png", layout=_OWN_SIZE)
         self.sentence = ipywidgets.HTML()
         for slider in self.sliders.values():
             slider.observe(self._update, names="value")
@@ -86,7 +88,7 @@ class MaskPainter:
         means = (torch.nn.functional.adaptive_avg_pool2d(picture, cells)[0] + 1) * 127.5
         self.colors = means.round().int().clamp(0, 255).permute(1, 2, 0).tolist()
         self.painted = torch.zeros(cells, cells, dtype=torch.bool)
-        small = ipywidgets.Layout(width="34px", height="34px", margin="1px", padding="0")
+        small = ipywidgets.Layout(width="34px", height="34px", margin="1px", padding="0", border="1px solid #808080")
         self.buttons = [[self._button(small, row, column) for column in range(cells)]
                         for row in range(cells)]  # fmt: skip
         self.edges = {
@@ -98,7 +100,7 @@ class MaskPainter:
         self.commands = {name: ipywidgets.Button(description=name, layout={"width": "130px"}) for name in names}
         for name, command in names.items():
             self.commands[name].on_click(lambda _, command=command: command())
-        self.picture, self.sentence = ipywidgets.Image(format="png"), ipywidgets.HTML()
+        self.picture, self.sentence = ipywidgets.Image(format="png", layout=_OWN_SIZE), ipywidgets.HTML()
         grid = ipywidgets.VBox([ipywidgets.HBox(row) for row in self.buttons])
         texts = ipywidgets.VBox([*self.edges.values(), *self.commands.values()])
         self.box = ipywidgets.VBox([ipywidgets.HBox([grid, texts]), self.picture, self.sentence])
@@ -106,6 +108,7 @@ class MaskPainter:
 
     def _button(self, layout, row, column):
         button = ipywidgets.Button(layout=layout)
+        button.style.text_color = "black"  # on white, in dark themes too; ipywidgets 7 ignores it
         button.on_click(lambda _: self.toggle(row + 1, column + 1))
         return button
 
@@ -150,7 +153,7 @@ class MaskPainter:
         for row, line in enumerate(self.buttons):
             for column, button in enumerate(line):
                 on = bool(self.painted[row, column])
-                button.description = "×" if on else ""
+                button.description = "×" if on else " "  # an empty text would leave the cross on the page
                 button.style.button_color = "white" if on else "#{:02x}{:02x}{:02x}".format(*self.colors[row][column])
                 button.tooltip = f"row {row + 1}, column {column + 1}: {'draw anew' if on else 'keep'}"
         self._show(torch.cat([self.image, self.image * (1 - self.mask)]), ["before", "painted"])

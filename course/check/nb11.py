@@ -22,6 +22,7 @@ where_it_starts = Exercise(
     mistakes=[
         ([14, 522], "the first number was rounded; what does int() do with 13.75?"),
         ([13, 522], "this is one level too high: it is noised there in one program, but where does the walk begin?"),
+        ([13, 442], "this is one step too far: the last of 13 levels is 2, so how many steps of 40 lie before it?"),
         ([13, 481], "this counts the levels from 0; the course's t is one more"),
         ([13, 962], "these are the first 13 steps of the grid; image-to-image takes the last ones"),
         ([13, 550], "strength is a share of the steps; the level is the one on the grid at which they begin"),
