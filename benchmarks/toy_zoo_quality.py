@@ -60,11 +60,18 @@ def main():
         scenes, prompts = [distinct[i] for i in groups], [texts[i] for i in groups]
         rng = np.random.default_rng(8)
         renderings = train_zoo.pixels(np.stack([toy_zoo.render(scene, rng) for scene in scenes]))
-        say(scenes=name, prompts=args.prompts, what="true renderings", **quality(lambda _, x=renderings: x, judge, prompts, scenes, groups))
+        say(
+            scenes=name,
+            prompts=args.prompts,
+            what="true renderings",
+            **quality(lambda _, x=renderings: x, judge, prompts, scenes, groups),
+        )
         for scale in args.guidance_scales:
             choices = {"steps": args.steps, "guidance_scale": scale}
             draw = lambda prompts, choices=choices: stable_diffusion.generate(sd, prompts, **choices)  # noqa: E731
-            say(scenes=name, prompts=args.prompts, guidance_scale=scale, **quality(draw, judge, prompts, scenes, groups))
+            say(
+                scenes=name, prompts=args.prompts, guidance_scale=scale, **quality(draw, judge, prompts, scenes, groups)
+            )
 
 
 if __name__ == "__main__":

@@ -99,7 +99,6 @@ def test_text_encoder_is_the_first_layers_of_the_text_half(clip, tokenizer, laye
     assert part.config.num_hidden_layers == layers
 
 
-
 def test_states_look_back_only(clip, tokenizer):
     """Causal mask: another last word leaves the rows before it as they were."""
     a, b = (
