@@ -131,12 +131,8 @@ def walk_from(sd, pictures, prompts, seeds, strength=0.75, steps=25, guidance_sc
 
 def image_to_image(sd, pictures, prompts, seeds=None, **choices):
     """Pictures `[B, 3, H, W]` in [-1, 1] drawn anew after the prompts. choices: those of `walk_from`."""
-    return stable_diffusion.censor(
-        sd,
-        stable_diffusion.decode(
-            sd, toy_ddpm.last(walk_from(sd, pictures, prompts, seeds or range(len(prompts)), **choices))
-        ),
-    )
+    steps = walk_from(sd, pictures, prompts, _paired(pictures, prompts, seeds), **choices)
+    return stable_diffusion.censor(sd, stable_diffusion.decode(sd, toy_ddpm.last(steps)))
 
 
 def walk_inside(sd, pictures, mask, prompts, seeds, strength=1.0, steps=25, guidance_scale=GUIDANCE_SCALE, negative="",
@@ -145,8 +141,11 @@ def walk_inside(sd, pictures, mask, prompts, seeds, strength=1.0, steps=25, guid
 
     pictures: `[B, 3, H, W]`; mask: `[1, 1, H, W]` from `as_mask`; paste, resample: `replace`'s; cover: `shrink_mask`'s.
     The 9-channel inpainting checkpoint gets mask and masked picture as inputs instead, and nothing is pasted.
+    Raises ValueError on a strength outside 0..1, or so small that no step is walked.
     """
     grid = part_of_grid(stable_diffusion.levels(sd, steps), strength)
+    if len(grid) == 1:
+        raise ValueError(f"strength {strength} of {steps} steps is less than one step: nothing would be drawn")
     sources, small = stable_diffusion.generators(seeds), shrink_mask(sd, mask, cover)
     nine = sd.unet.config.in_channels == 9
     z_0 = None if nine and strength == 1 else stable_diffusion.encode(sd, pictures, sources)
@@ -167,9 +166,19 @@ def inpaint(sd, pictures, mask, prompts, seeds=None, keep_pixels=True, **choices
 
     keep_pixels puts the original pixels back where the mask is 0; without it they have gone through the autoencoder.
     """
-    steps = walk_inside(sd, pictures, mask, prompts, seeds or range(len(prompts)), **choices)
+    steps = walk_inside(sd, pictures, mask, prompts, _paired(pictures, prompts, seeds), **choices)
     drawn = stable_diffusion.censor(sd, stable_diffusion.decode(sd, toy_ddpm.last(steps)))
     return mask * drawn + (1 - mask) * pictures if keep_pixels else drawn
+
+
+def _paired(pictures, prompts, seeds):
+    seeds = range(len(prompts)) if seeds is None else seeds
+    if not len(pictures) == len(prompts) == len(seeds):
+        raise ValueError(
+            "each picture needs one prompt and one seed; got "
+            f"{len(pictures)} pictures, {len(prompts)} prompts and {len(seeds)} seeds"
+        )
+    return seeds
 
 
 def _noised(sd, z_0, t, eps):

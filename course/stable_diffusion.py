@@ -69,7 +69,9 @@ load_mini = partial(load, "mini", "cpu", quiet=True)
 
 
 def encode_prompt(sd, prompts):
-    """Prompts as token states `[B, L, D]`: one row of numbers for each token."""
+    """A list of prompts as token states `[B, L, D]`: one row of numbers for each token. Raises ValueError on a single string."""
+    if isinstance(prompts, str):
+        raise ValueError(f"prompts is a list of strings, one a picture; write [{prompts!r}]")
     ids = mini_clip.tokens(sd.tokenizer, prompts).to(sd.unet.device)
     return sd.text_encoder(ids).last_hidden_state.float()
 

@@ -170,3 +170,17 @@ def test_a_single_pixel_is_lost_or_covered(sd):
     mask[..., 3, 3] = 1
     assert editing.shrink_mask(sd, mask).sum() == 0  # as in diffusers: a cell asks its upper left pixel
     assert editing.shrink_mask(sd, mask, cover=True).sum() == 1
+
+
+def test_pictures_prompts_and_seeds_come_together(sd, pictures, mask):
+    for edit, more in ((editing.image_to_image, ()), (editing.inpaint, (mask,))):
+        with pytest.raises(ValueError, match="got 2 pictures, 1 prompts and 1 seeds"):
+            edit(sd, pictures, *more, ["a dog"])
+        with pytest.raises(ValueError, match="got 2 pictures, 2 prompts and 1 seeds"):
+            edit(sd, pictures, *more, PROMPTS, [3])
+
+
+@pytest.mark.parametrize("strength", [0.0, 0.03])
+def test_inpainting_with_less_than_a_step_is_refused(sd, pictures, mask, strength):
+    with pytest.raises(ValueError, match=f"strength {strength} of 25 steps is less than one step"):
+        editing.inpaint(sd, pictures, mask, PROMPTS, strength=strength)

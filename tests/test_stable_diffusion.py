@@ -111,6 +111,11 @@ def test_seeds_and_prompts_come_in_pairs(sd):
         stable_diffusion.generate(sd, ["a dog", "a cat"], [1, 2, 3])
 
 
+def test_a_single_string_is_no_list_of_prompts(sd):
+    with pytest.raises(ValueError, match=r"one a picture; write \['a dog'\]"):
+        stable_diffusion.generate(sd, "a dog")
+
+
 def test_guidance_scale_zero_ignores_the_prompt_and_one_is_plain(sd):
     zero = [stable_diffusion.generate(sd, [text], [1], steps=2, guidance_scale=0.0) for text in ("a dog", "a pizza")]
     assert_close(*zero, atol=1e-5, rtol=0)
