@@ -9,6 +9,7 @@ large file with the SHA-256 that the hub states. Nothing else in the course down
 import argparse
 import hashlib
 import json
+import math
 import os
 import re
 import shutil
@@ -32,10 +33,10 @@ MODELS = {"text_encoder": CLIPTextModel, "unet": UNet2DConditionModel, "vae": Au
           "safety_checker": StableDiffusionSafetyChecker}  # fmt: skip
 OTHERS = {"tokenizer": CLIPTokenizer, "scheduler": DDIMScheduler, "feature_extractor": CLIPImageProcessor}
 SMALL_FILES = ["model_index.json", "*/*.json", "*/*.txt"]
-ROOM = 1.5e9  # bytes that drawing one picture of 512 x 512 needs besides the weights, with a margin
+ROOM = 1.5e9  # bytes that drawing one picture of 512 x 512 in float16 needs besides the weights, with a margin
 
 
-def read(name=None, where=None):
+def read(name=None, where=None, dtype=None):
     """The parts of a pipeline as a dict, and one line that says what was taken and why. See `stable_diffusion.load`."""
     where = torch.device(where) if where else device.pick(quiet=True)
     name, why = choose(name, where)
@@ -44,8 +45,9 @@ def read(name=None, where=None):
     folder = weights.FOLDER / MINI if name == "mini" else locate(name)
     index = check(folder)
     half = where.type != "cpu" and name != "mini"
+    dtype = number_format(dtype or os.environ.get("COURSE_DTYPE") or ("float16" if half else "float32"))
     if where.type == "cuda":
-        check_memory(folder, half)
+        check_memory(folder, dtype, 0.2e9 if name == "mini" else ROOM)
 
     weights.quiet()
     parts = {}
@@ -53,16 +55,23 @@ def read(name=None, where=None):
         if index.get(part, [None])[0] is None:
             continue
         variant = "fp16" if list((folder / part).glob("*.fp16.safetensors")) else None
-        safe = {"use_safetensors": True, "variant": variant} if part in MODELS else {}
+        safe = {"use_safetensors": True, "variant": variant, "torch_dtype": dtype} if part in MODELS else {}
         parts[part] = cls.from_pretrained(folder / part, local_files_only=True, **safe)
         if part in MODELS:
-            model = parts[part].half() if half else parts[part].float()
-            parts[part] = model.to(where).eval().requires_grad_(False)
+            parts[part] = parts[part].to(where).eval().requires_grad_(False)
     if name != "mini":
         parts["vae"].enable_slicing()  # pictures are decoded one by one, which keeps the peak of memory low
     pixels = parts["unet"].config.sample_size * 2 ** (len(parts["vae"].config.block_out_channels) - 1)
-    numbers = f"{'float16' if half else 'float32'} on {where.type}"
+    numbers = f"{str(dtype).removeprefix('torch.')} on {where.type}"
     return parts, f"Stable Diffusion: {name} ({pixels} x {pixels} pixels, {numbers}), because {why}"
+
+
+def number_format(name):
+    """The torch.dtype of that name. Raises WeightsError on another."""
+    formats = {str(dtype): dtype for dtype in (torch.float16, torch.bfloat16, torch.float32)}
+    if (full := "torch." + str(name).removeprefix("torch.")) not in formats:
+        raise WeightsError(f"the number format is {str(name)!r}, but float16, bfloat16 and float32 are possible")
+    return formats[full]
 
 
 def choose(name, where):
@@ -151,15 +160,14 @@ def check(folder):
     return index
 
 
-def check_memory(folder, half):
-    """Raise WeightsError if the GPU has too little free memory for the weights and one picture."""
-    stored = 0
+def check_memory(folder, dtype, room=ROOM):
+    """Raise WeightsError if the GPU has too little free memory for the weights in this format and one picture."""
+    numbers = 0
     for file in folder.glob("*/*.safetensors"):
         if ".fp16." in file.name or not file.with_suffix(".fp16.safetensors").exists():
             with safe_open(file, "pt") as tensors:
-                wide = any(tensors.get_slice(key).get_dtype() == "F32" for key in tensors.keys())  # noqa: SIM118
-            stored += file.stat().st_size / (2 if half and wide else 1)
-    need, (free, total) = stored + (ROOM if half else 0.5e9), torch.cuda.mem_get_info()
+                numbers += sum(math.prod(tensors.get_slice(key).get_shape()) for key in tensors.keys())  # noqa: SIM118
+    need, (free, total) = numbers * dtype.itemsize + room * dtype.itemsize / 2, torch.cuda.mem_get_info()
     if need > free:
         raise WeightsError(
             f"the GPU has {free / 1e9:.1f} of {total / 1e9:.1f} GB free, but {need / 1e9:.1f} GB are needed. "

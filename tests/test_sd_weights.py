@@ -86,6 +86,25 @@ def test_half_precision_on_a_gpu_is_asked_for_full_weights_alone(folder, monkeyp
     assert parts["unet"].dtype == torch.float32
 
 
+def test_the_number_format_can_be_chosen(folder, monkeypatch):
+    """Some GPUs (GTX 16) draw black in float16, github.com/pytorch/pytorch issue 58123; bfloat16 halves a CPU's work."""
+    monkeypatch.setattr(sd_weights, "check_memory", lambda *_: None)
+    assert sd_weights.read(folder, "meta", torch.float32)[0]["vae"].dtype == torch.float32
+    monkeypatch.setenv("COURSE_DTYPE", "bfloat16")
+    sd = stable_diffusion.load(folder, "cpu", quiet=True)
+    assert {sd.unet.dtype, sd.vae.dtype, sd.text_encoder.dtype} == {torch.bfloat16}
+    monkeypatch.setenv("COURSE_DTYPE", "float12")
+    with pytest.raises(WeightsError, match="'float12', but float16, bfloat16 and float32 are possible"):
+        stable_diffusion.load(folder, "cpu")
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_pictures_in_half_precision_are_those_of_float32_but_for_rounding(dtype):
+    wide, narrow = (stable_diffusion.load("mini", "cpu", quiet=True, dtype=kind) for kind in (torch.float32, dtype))
+    a, b = (stable_diffusion.generate(sd, ["a dog"], steps=5) for sd in (wide, narrow))
+    assert a.dtype == b.dtype == torch.float32 and 0 < (a - b).abs().mean() < 0.02
+
+
 def test_what_is_not_here_is_said_within_a_second_and_without_network(monkeypatch):
     asked = []
 
@@ -160,9 +179,11 @@ def test_a_flipped_byte_of_the_mini_weights_is_named(tmp_path, monkeypatch):
 def test_too_little_gpu_memory_is_said_with_what_fits(folder, monkeypatch):
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (1.0e9, 4.0e9))
     with pytest.raises(WeightsError, match=r"has 1.0 of 4.0 GB free, but 1.5 GB are needed.*COURSE_SD=mini"):
-        sd_weights.check_memory(folder, half=True)
+        sd_weights.check_memory(folder, torch.float16)
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (2.0e9, 4.0e9))
-    sd_weights.check_memory(folder, half=True)
+    sd_weights.check_memory(folder, torch.float16)
+    with pytest.raises(WeightsError, match=r"has 2.0 of 4.0 GB free, but 3.0 GB are needed"):
+        sd_weights.check_memory(folder, torch.float32)
 
 
 # ---------------------------------------------------------------- fetching, with a stand-in for the hub
