@@ -50,7 +50,7 @@ def stock(sd):
 
 
 def ours(sd, prompts, steps, size):
-    return stable_diffusion.generate(sd, prompts, steps=steps, size=size)
+    return stable_diffusion.generate(sd, prompts, steps=steps, size=size, at_once=len(prompts))
 
 
 def theirs(pipeline, prompts, steps, size):
@@ -60,7 +60,8 @@ def theirs(pipeline, prompts, steps, size):
 
 
 def speed(draw, *args, steps, rounds=3):
-    """Steps a second, decoding included, the best of some rounds after one that warms up."""
+    """Steps a second, decoding included, the best of some rounds after one that warms up, and the peak of memory in GB."""
+    torch.cuda.reset_peak_memory_stats()
     draw(*args)
     seconds = []
     for _ in range(rounds):
@@ -69,7 +70,10 @@ def speed(draw, *args, steps, rounds=3):
         draw(*args)
         torch.cuda.synchronize()
         seconds.append(time.perf_counter() - began)
-    return round(steps / min(seconds), 2)
+    return {
+        "steps_a_second": round(steps / min(seconds), 2),
+        "peak_GB": round(torch.cuda.max_memory_allocated() / 1e9, 2),
+    }
 
 
 def main():
@@ -98,17 +102,16 @@ def main():
         if not on_gpu:
             return say(what="speed", measured=False, why=f"no CUDA device; this ran on {where.type}")
 
-        torch.cuda.reset_peak_memory_stats()
         for batch in (1, 4):
             prompts = ["a dog"] * batch
             line = {"stock": speed(theirs, pipeline, prompts, steps, size, steps=steps)}
             line["ours"] = speed(ours, sd, prompts, steps, size, steps=steps)
-            say(what="steps a second", batch=batch, **line, peak_GB=round(torch.cuda.max_memory_allocated() / 1e9, 2))
+            say(what="speed", batch=batch, **line)
         fast = sd._replace(unet=torch.compile(sd.unet.to(memory_format=torch.channels_last)))
         for batch in (1, 4):
             prompts = ["a dog"] * batch
             line = {"ours, channels_last and compiled": speed(ours, fast, prompts, steps, size, steps=steps)}
-            say(what="steps a second", batch=batch, **line)
+            say(what="speed", batch=batch, **line)
 
 
 if __name__ == "__main__":

@@ -48,7 +48,7 @@ def replace(model, x_t, known, mask, schedule, grid, *, paste="noised", noise=No
     def kept(t):
         if paste == "clean" or t == grid[-1]:
             return known
-        at = torch.full(x_t.shape[:1], t, device=x_t.device)
+        at = torch.full(x_t.shape[:1], t)
         return toy_ddpm.q_sample(known, at, draw() if noise is None else noise, schedule)
 
     for t, t_prev in zip(grid, grid[1:]):
@@ -143,6 +143,7 @@ def walk_inside(sd, pictures, mask, prompts, seeds, strength=1.0, steps=25, guid
     The 9-channel inpainting checkpoint gets mask and masked picture as inputs instead, and nothing is pasted.
     Raises ValueError on a strength outside 0..1, or so small that no step is walked.
     """
+    pictures, mask = pictures.to(sd.unet.device), mask.to(sd.unet.device)
     grid = part_of_grid(stable_diffusion.levels(sd, steps), strength)
     if len(grid) == 1:
         raise ValueError(f"strength {strength} of {steps} steps is less than one step: nothing would be drawn")
@@ -166,6 +167,7 @@ def inpaint(sd, pictures, mask, prompts, seeds=None, keep_pixels=True, **choices
 
     keep_pixels puts the original pixels back where the mask is 0; without it they have gone through the autoencoder.
     """
+    pictures, mask = pictures.to(sd.unet.device), mask.to(sd.unet.device)
     steps = walk_inside(sd, pictures, mask, prompts, _paired(pictures, prompts, seeds), **choices)
     drawn = stable_diffusion.censor(sd, stable_diffusion.decode(sd, toy_ddpm.last(steps)))
     return mask * drawn + (1 - mask) * pictures if keep_pixels else drawn
@@ -182,4 +184,4 @@ def _paired(pictures, prompts, seeds):
 
 
 def _noised(sd, z_0, t, eps):
-    return toy_ddpm.q_sample(z_0, torch.full((len(z_0),), t, device=z_0.device), eps, sd.schedule)
+    return toy_ddpm.q_sample(z_0, torch.full((len(z_0),), t), eps, sd.schedule)

@@ -13,6 +13,7 @@ import math
 import os
 import re
 import shutil
+import urllib.request
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
 from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionSafetyChecker
 from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 from safetensors import SafetensorError, safe_open
+from tqdm import tqdm
 from transformers import CLIPImageProcessor, CLIPTextModel, CLIPTokenizer
 
 from course import device, weights
@@ -33,6 +35,7 @@ MODELS = {"text_encoder": CLIPTextModel, "unet": UNet2DConditionModel, "vae": Au
           "safety_checker": StableDiffusionSafetyChecker}  # fmt: skip
 OTHERS = {"tokenizer": CLIPTokenizer, "scheduler": DDIMScheduler, "feature_extractor": CLIPImageProcessor}
 SMALL_FILES = ["model_index.json", "*/*.json", "*/*.txt"]
+NETWORK_ERRORS = HfHubHTTPError.__bases__  # OSError, and the base class of the hub's HTTP library, whichever that is
 ROOM = 1.5e9  # bytes that drawing one picture of 512 x 512 in float16 needs besides the weights, with a margin
 
 
@@ -47,6 +50,7 @@ def read(name=None, where=None, dtype=None):
     half = where.type != "cpu" and name != "mini"
     dtype = number_format(dtype or os.environ.get("COURSE_DTYPE") or ("float16" if half else "float32"))
     if where.type == "cuda":
+        torch.backends.cudnn.allow_tf32 = False  # convolutions in float32 that are as exact as those of a CPU
         check_memory(folder, dtype, 0.2e9 if name == "mini" else ROOM)
 
     weights.quiet()
@@ -97,7 +101,7 @@ def locate(name):
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", name):
         raise WeightsError(f'there is no folder {name!r}. Allowed: "mini", a folder, or a hub id such as {FULL!r}')
     try:
-        return Path(huggingface_hub.snapshot_download(name, local_files_only=True))
+        return Path(huggingface_hub.snapshot_download(name, local_files_only=True, allow_patterns=SMALL_FILES[:1]))
     except LocalEntryNotFoundError:
         raise WeightsError(
             f"there is no folder {name!r}, and no copy of a hub repository of that name on this machine. "
@@ -181,11 +185,11 @@ def check_memory(folder, dtype, room=ROOM):
 def fetch(name=FULL, agreed=False, ask=input):
     """Fetch the full weights into the hub's own cache. Returns the folder, or None if the user says no.
 
-    Raises WeightsError without network, without room, or if a file's checksum is wrong.
+    Raises WeightsError without network, without room, or if a file's checksum is wrong. A second try goes on.
     """
     try:
         info = huggingface_hub.HfApi().model_info(name, files_metadata=True)
-    except (HfHubHTTPError, OSError) as error:
+    except NETWORK_ERRORS as error:
         raise WeightsError(f"the hub does not answer for {name!r}: {error}") from None
     large = [file for file in info.siblings if fnmatch(file.rfilename, "*/*.safetensors")]
     slim = [file for file in large if file.rfilename.endswith(".fp16.safetensors")]
@@ -203,17 +207,42 @@ def fetch(name=FULL, agreed=False, ask=input):
         )
     if not agreed and ask("Fetch? [y/N] ").strip().lower() not in ("y", "yes"):
         return None
-    wanted = SMALL_FILES + [file.rfilename for file in large]
-    folder = Path(huggingface_hub.snapshot_download(name, revision=info.sha, allow_patterns=wanted))
-    for file in large:
-        with open(folder / file.rfilename, "rb") as stream:
-            digest = hashlib.file_digest(stream, "sha256").hexdigest()
-        if digest != file.lfs.sha256:
-            os.unlink((folder / file.rfilename).resolve())
-            raise WeightsError(f"{file.rfilename} does not have the hub's checksum and was deleted; run this again")
+    blobs = cache / ("models--" + name.replace("/", "--")) / "blobs"  # where the hub's client looks first
+    try:
+        for file in large:
+            url = huggingface_hub.hf_hub_url(name, file.rfilename, revision=info.sha)
+            fetch_file(url, blobs / file.lfs.sha256, file)
+        wanted = SMALL_FILES + [file.rfilename for file in large]
+        folder = Path(huggingface_hub.snapshot_download(name, allow_patterns=wanted))
+    except NETWORK_ERRORS as error:
+        raise WeightsError(f"the connection broke off ({error}); run this again, it goes on from there") from None
     check(folder)
     print(f"complete and checked: {folder}")
     return folder
+
+
+def fetch_file(url, to, file):
+    """Fetch one file into `to`, going on where an earlier try stopped. It gets its name when its checksum is right."""
+    if to.exists():
+        return
+    part = to.with_name(to.name + ".part")
+    part.parent.mkdir(parents=True, exist_ok=True)
+    with open(part, "ab") as out:
+        if out.tell() < file.size:
+            request = urllib.request.Request(url, headers={"Range": f"bytes={out.tell()}-"})
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                out.truncate(out.tell() if answer.status == 206 else 0)
+                with tqdm(desc=file.rfilename, total=file.size, initial=out.tell(), unit="B", unit_scale=True) as bar:
+                    while block := answer.read(1 << 20):
+                        bar.update(out.write(block))
+        if out.tell() < file.size:
+            raise OSError(f"{out.tell():,} of {file.size:,} bytes of {file.rfilename} came")
+    with open(part, "rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    if digest != file.lfs.sha256:
+        part.unlink()
+        raise WeightsError(f"{file.rfilename} does not have the hub's checksum and was deleted; run this again")
+    part.replace(to)
 
 
 if __name__ == "__main__":

@@ -81,7 +81,12 @@ def eps_model(sd, extra=None):
     """The U-Net as the course's `eps_model`: latents `[B, 4, h, w]`, t in 1..T and token states c to `eps_hat`.
 
     extra: more channels for every call, `[B, 5, h, w]`, which the inpainting checkpoint wants: mask and masked picture.
+    Raises ValueError if that checkpoint gets none.
     """
+    if extra is None and sd.unet.config.in_channels == 9:
+        raise ValueError(
+            "this is the inpainting checkpoint, which wants a mask and a picture: use editing.inpaint with it"
+        )
 
     def model(z_t, t, c):
         if extra is not None:

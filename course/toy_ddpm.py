@@ -92,9 +92,10 @@ def gather(array, t, x):
         raise ValueError(
             f"t must hold one whole number an image, shape {tuple(x.shape[:1])}; got {t.dtype} {tuple(t.shape)}"
         )
+    t = t.to(array.device)  # the schedule's, so the CPU: a question asked of a GPU would stop its queue
     if t.numel() and (t.min() < 0 or t.max() >= len(array)):
         raise ValueError(f"t must lie in 1..{len(array) - 1}; got {t.min().item()}..{t.max().item()}")
-    return array.to(x.dtype).to(x.device)[t].view(-1, *[1] * (x.dim() - 1))
+    return array.to(x.dtype)[t].to(x.device).view(-1, *[1] * (x.dim() - 1))
 
 
 # ---------------------------------------------------------------- forward
@@ -193,8 +194,8 @@ def sample(
     x_t, grid = x_T, step_grid(schedule.T, steps)
     for t, t_prev in zip(grid, grid[1:]):
         alpha_bar_t, alpha_bar_prev = schedule.alpha_bar[t].item(), schedule.alpha_bar[t_prev].item()
-        at = torch.full(x_t.shape[:1], t, dtype=torch.long, device=x_t.device)
-        x_0_hat = convert(_call(model, x_t, at, c), x_t, at, schedule, predicts, "x_0")
+        at = torch.full(x_t.shape[:1], t, dtype=torch.long)
+        x_0_hat = convert(_call(model, x_t, at.to(x_t.device), c), x_t, at, schedule, predicts, "x_0")
         if clip:
             x_0_hat = x_0_hat.clamp(-1, 1)
         eps_hat = convert(x_0_hat, x_t, at, schedule, "x_0", "eps")

@@ -62,6 +62,27 @@ def test_the_nine_channel_checkpoint_is_diffusers(tmp_path, strength):
     assert (ours - other).abs().max() > 1e-3  # the mask is looked at
 
 
+@pytest.mark.parametrize("channels", [4, 9])
+def test_everything_stays_on_the_device_and_asks_it_nothing(tmp_path, channels):
+    """On the `meta` device, which has no numbers, tensors of two devices and every look at a value (it stops a GPU) raise."""
+    small_pipeline(tmp_path, in_channels=channels)
+    sd = stable_diffusion.load(tmp_path, "meta", quiet=True)
+    assert sd.unet.dtype == torch.float16
+    pictures = torch.zeros(2, 3, 32, 32)  # one's own, on the CPU as `editing.picture` gives them
+    mask = editing.as_mask(np.full((32, 32), 255, np.uint8), pictures)
+    how = {"steps": 3, "negative": "a hat", "strength": 0.7}
+    drawn = [editing.inpaint(sd, pictures, mask, PROMPTS, **how, paste=paste) for paste in editing.PASTES]
+    drawn += [editing.inpaint(sd, pictures, mask, PROMPTS, resample=2, cover=True, steps=3)]
+    if channels == 4:
+        drawn += [stable_diffusion.generate(sd, PROMPTS, steps=3, at_once=1)]
+        drawn += [editing.image_to_image(sd, pictures, PROMPTS, **how)]
+        assert stable_diffusion.attention_maps(sd, PROMPTS, SEEDS, steps=3)[1].device.type == "meta"
+    else:
+        with pytest.raises(ValueError, match="the inpainting checkpoint, which wants a mask"):
+            stable_diffusion.generate(sd, PROMPTS, steps=3)
+    assert {x.device.type for x in drawn} == {"meta"} and {x.shape for x in drawn} == {pictures.shape}
+
+
 def test_strength_zero_goes_through_the_autoencoder_alone(sd, pictures):
     z_0 = stable_diffusion.encode(sd, pictures, stable_diffusion.generators(SEEDS))
     out = editing.image_to_image(sd, pictures, PROMPTS, SEEDS, strength=0.0)

@@ -1,15 +1,18 @@
 """Where weights come from, and what is said when they are not there, damaged, or of another model."""
 
+import hashlib
+import http.server
 import json
 import shutil
 import socket
+import threading
 import time
 import types
+import urllib.parse
 
 import pytest
 import torch
 from diffusers import AutoencoderKL, StableDiffusionPipeline, UNet2DConditionModel
-from huggingface_hub.errors import HfHubHTTPError
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from course import sd_weights, stable_diffusion, train_zoo
@@ -186,67 +189,118 @@ def test_too_little_gpu_memory_is_said_with_what_fits(folder, monkeypatch):
         sd_weights.check_memory(folder, torch.float32)
 
 
-# ---------------------------------------------------------------- fetching, with a stand-in for the hub
+# ---------------------------------------------------------------- fetching: the real client, and a small server that talks as the hub does
+
+SHA, UNET = "0123456789abcdef" * 2 + "01234567", "unet/diffusion_pytorch_model.safetensors"
+
+
+class Hub(http.server.BaseHTTPRequestHandler):
+    """The hub's answers about one repository. `server` holds its files, wrong sums, and after how many bytes it breaks off."""
+
+    def do_GET(self):
+        server, path = self.server, urllib.parse.urlsplit(self.path).path.removeprefix("/api/models/a/b")
+        about = [(name, len(data), server.wrong.get(name) or hashlib.sha256(data).hexdigest())
+                 for name, data in server.files.items()]  # fmt: skip
+        if "/resolve/" in path:
+            name = path.split(f"/resolve/{SHA}/")[1]
+            return self.file(
+                server.files[name], server.wrong.get(name) or hashlib.sha256(server.files[name]).hexdigest()
+            )
+        if path.startswith("/tree/"):
+            return self.say([{"type": "file", "path": name, "size": size, "oid": sha256[:40],
+                              "lfs": {"oid": sha256, "size": size, "pointerSize": 1}} for name, size, sha256 in about])  # fmt: skip
+        siblings = [{"rfilename": name, "size": size, "blobId": sha256[:40], "lfs": {"sha256": sha256, "size": size,
+                     "pointerSize": 1}} for name, size, sha256 in about]  # fmt: skip
+        self.say({"id": "a/b", "sha": SHA, "siblings": siblings, "cardData": {"license": "openrail"}})
+
+    do_HEAD = do_GET
+
+    def say(self, answer):
+        data = json.dumps(answer).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(data)))
+        self.send_header("Content-Type", "application/json")
+        self.end_headers()
+        self.wfile.write(data)
+
+    def file(self, data, sha256):
+        begin = int(self.headers.get("Range", "bytes=0-").removeprefix("bytes=").split("-")[0])
+        self.send_response(206 if begin else 200)
+        for key, value in {"ETag": f'"{sha256}"', "X-Linked-ETag": f'"{sha256}"', "X-Linked-Size": len(data),
+                           "X-Repo-Commit": SHA, "Content-Length": len(data) - begin}.items():  # fmt: skip
+            self.send_header(key, str(value))
+        if begin:
+            self.send_header("Content-Range", f"bytes {begin}-{len(data) - 1}/{len(data)}")
+        self.end_headers()
+        if self.command == "GET":
+            self.server.sent.append((begin, len(data)))
+            self.wfile.write(data[begin : self.server.breaks_off])
+            self.close_connection = True
+
+    def log_message(self, *_):
+        pass
 
 
 @pytest.fixture
 def hub(whole, tmp_path, monkeypatch):
-    """A hub that holds the small folder: `model_info` tells sizes and sums, `snapshot_download` copies what is wanted."""
-    import hashlib
-    from fnmatch import fnmatch
-
-    files = [path for path in whole.rglob("*") if path.is_file()]
-    siblings = [
-        types.SimpleNamespace(
-            rfilename=str(path.relative_to(whole)), size=path.stat().st_size,
-            lfs=types.SimpleNamespace(sha256=hashlib.sha256(path.read_bytes()).hexdigest()),
-        )
-        for path in files
-    ]  # fmt: skip
-    info = types.SimpleNamespace(siblings=siblings, sha="main", card_data=types.SimpleNamespace(license="openrail"))
-
-    def download(name, revision, allow_patterns):
-        for path in files:
-            to = tmp_path / "cache" / path.relative_to(whole)
-            if any(fnmatch(str(path.relative_to(whole)), pattern) for pattern in allow_patterns):
-                to.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy(path, to)
-        return tmp_path / "cache"
-
-    monkeypatch.setattr(sd_weights.huggingface_hub.HfApi, "model_info", lambda *_, **__: info)
-    monkeypatch.setattr(sd_weights.huggingface_hub, "snapshot_download", download)
-    monkeypatch.setattr(sd_weights.huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
-    return info
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Hub)
+    names = [path for path in whole.rglob("*") if path.is_file()]
+    server.files = {str(path.relative_to(whole).as_posix()): path.read_bytes() for path in names}
+    server.files |= {
+        "README.md": b"a card",
+        "v1.ckpt": b"a pickle",
+        "unet/diffusion_pytorch_model.non_ema.safetensors": b"no",
+    }
+    server.wrong, server.breaks_off, server.sent = {}, None, []
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    constants, endpoint = sd_weights.huggingface_hub.constants, f"http://127.0.0.1:{server.server_port}"
+    for name, value in {"ENDPOINT": endpoint, "HF_HUB_CACHE": str(tmp_path / "hub"), "HF_HUB_OFFLINE": False,
+                        "HF_HUB_DISABLE_XET": True,
+                        "HUGGINGFACE_CO_URL_TEMPLATE": endpoint + "/{repo_id}/resolve/{revision}/{filename}"}.items():  # fmt: skip
+        monkeypatch.setattr(constants, name, value)
+    yield server
+    server.shutdown()
+    server.server_close()
 
 
-def test_fetching_says_size_and_licence_first_and_takes_no_for_an_answer(hub, tmp_path, capsys):
+def test_fetching_says_size_and_licence_first_and_takes_no_for_an_answer(hub, capsys):
     assert sd_weights.fetch("a/b", ask=lambda _: "n") is None
     said = capsys.readouterr().out
-    assert "GB to fetch" in said and "Licence: openrail" in said and not (tmp_path / "cache").exists()
+    assert "GB to fetch" in said and "Licence: openrail" in said and not hub.sent
 
 
-def test_what_was_fetched_is_checked_and_draws(hub, capsys):
+def test_what_was_fetched_is_found_without_network_and_draws(hub, capsys, monkeypatch):
     folder = sd_weights.fetch("a/b", ask=lambda _: "y")
     assert "complete and checked" in capsys.readouterr().out
-    stable_diffusion.generate(stable_diffusion.load(folder, "cpu", quiet=True), ["a dog"], steps=1)
+    assert not [*folder.rglob("*.ckpt"), *folder.rglob("*non_ema*")]  # pickles and a second copy stay away
+    hub.shutdown()
+    monkeypatch.setenv("COURSE_SD", "a/b")
+    stable_diffusion.generate(stable_diffusion.load(where="cpu", quiet=True), ["a dog"], steps=1)
+
+
+def test_an_interrupted_download_goes_on(hub):
+    hub.breaks_off = 20_000
+    with pytest.raises(
+        WeightsError, match="the connection broke off .20,000 of .*run this again, it goes on from there"
+    ):
+        sd_weights.fetch("a/b", agreed=True)
+    hub.breaks_off, (begun,) = None, hub.sent
+    sd_weights.fetch("a/b", agreed=True)
+    assert (20_000, begun[1]) in hub.sent and len(hub.sent) == len({size for _, size in hub.sent}) + 1  # nothing twice
 
 
 def test_a_wrong_checksum_is_refused_and_the_file_deleted(hub, tmp_path):
-    wrong = next(file for file in hub.siblings if file.rfilename == "unet/diffusion_pytorch_model.safetensors")
-    wrong.lfs.sha256 = "0" * 64
-    with pytest.raises(WeightsError, match="unet/diffusion_pytorch_model.safetensors does not have the hub's checksum"):
+    hub.wrong[UNET] = "0" * 64
+    with pytest.raises(WeightsError, match=f"{UNET} does not have the hub's checksum"):
         sd_weights.fetch("a/b", agreed=True)
-    assert not (tmp_path / "cache" / wrong.rfilename).exists()
+    assert not [path for path in tmp_path.rglob(UNET) if path.exists()]
 
 
 def test_no_room_and_no_network_are_said(hub, monkeypatch):
     monkeypatch.setattr(sd_weights.shutil, "disk_usage", lambda _: types.SimpleNamespace(free=10))
     with pytest.raises(WeightsError, match="HF_HOME chooses another disk"):
         sd_weights.fetch("a/b", agreed=True)
-
-    def silent(*_, **__):
-        raise HfHubHTTPError("no answer", response=types.SimpleNamespace(headers={}, request=None))
-
-    monkeypatch.setattr(sd_weights.huggingface_hub.HfApi, "model_info", silent)
+    hub.shutdown()
+    hub.server_close()
     with pytest.raises(WeightsError, match="the hub does not answer for 'a/b'"):
         sd_weights.fetch("a/b", agreed=True)

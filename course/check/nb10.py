@@ -1,10 +1,13 @@
 """Answers and usual mistakes of notebook 10, Stable Diffusion."""
 
+from functools import partial
+
 import torch
 
 from course.check.engine import Exercise
 
 _z_t, _eps_hat, _noise = torch.randn(3, 2, 4, 3, 3, generator=torch.Generator().manual_seed(10), dtype=torch.float64)
+_number = partial(torch.tensor, dtype=torch.float64)  # takes **0.5, .sqrt() and torch.sqrt alike
 
 
 def _clean(z_t, eps_hat, alpha_bar_t):
@@ -61,9 +64,9 @@ ancestral_step = Exercise(
         ),
     ],
     cases=[
-        (_z_t, _eps_hat, _noise, 0.2, 0.4),
-        (_z_t, _eps_hat, _noise, 0.9, 0.95),
-        (_z_t, _eps_hat, _noise, 0.99, 1.0),
+        (_z_t, _eps_hat, _noise, _number(0.2), _number(0.4)),
+        (_z_t, _eps_hat, _noise, _number(0.9), _number(0.95)),
+        (_z_t, _eps_hat, _noise, _number(0.99), _number(1.0)),
     ],
 )
 
@@ -95,7 +98,7 @@ euler_step = Exercise(
             "this is z at the next level; the step should stay in the units of x",
         ),
     ],
-    cases=[(_z_t, _eps_hat, 0.2, 0.4), (_z_t, _eps_hat, 0.9, 0.95)],
+    cases=[(_z_t, _eps_hat, _number(0.2), _number(0.4)), (_z_t, _eps_hat, _number(0.9), _number(0.95))],
 )
 
 wrong_way = Exercise(
@@ -104,6 +107,7 @@ wrong_way = Exercise(
         (5.49, "this is what forgetting the factor does; here it is also applied the wrong way"),
         (0.0332, "this is wrong input divided by right input; the question asks for the other way round"),
         (0.18215, "this is the factor itself; compare z / factor with z * factor"),
+        (4.08, "this is so for the mini weights' factor of 0.495; the question gives another one"),
     ],
     tolerance=5e-3,
 )

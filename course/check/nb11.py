@@ -44,7 +44,7 @@ kept_part = Exercise(
         ),
         (lambda known, eps, a: _kept(eps, known, a), "signal and noise have changed places"),
     ],
-    cases=[(_known, _eps, 0.9), (_known, _eps, 0.3), (_known, _eps, 0.006)],
+    cases=[(_known, _eps, torch.tensor(alpha_bar, dtype=torch.float64)) for alpha_bar in (0.9, 0.3, 0.006)],
 )
 
 from_keep_to_redraw = Exercise(
