@@ -30,7 +30,7 @@ def main():
     args = parser.parse_args()
     if not args.prompts.exists() or args.prompts.is_dir():
         sys.exit(f"there is no file {args.prompts}; --prompts takes a text file with one prompt a line")
-    prompts = args.prompts.read_text().splitlines()
+    prompts = args.prompts.read_text("utf-8").splitlines()
     if not prompts:
         sys.exit(f"{args.prompts} is empty; write one prompt a line")
     device.pick(args.threads, quiet=True)

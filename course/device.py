@@ -18,13 +18,15 @@ def pick(threads=None, quiet=False):
         raise ValueError(
             f"COURSE_DEVICE is {name!r}; here there is {', '.join(n for n, here in present.items() if here)}"
         )
-    threads = int(threads or os.environ.get("COURSE_THREADS") or torch.get_num_threads())
-    if threads < 1:
-        raise ValueError(f"threads is {threads}, but at least 1 is needed")
+    wished = os.environ.get("COURSE_THREADS") or torch.get_num_threads() if threads is None else threads
+    if not str(wished).isdecimal() or int(wished) < 1:
+        raise ValueError(f"threads (or COURSE_THREADS) is {wished!r}, but a whole number from 1 on is needed")
+    threads = int(wished)
     torch.set_num_threads(threads)
     if not quiet:
-        what = torch.cuda.get_device_name() if name == "cuda" else f"{threads} CPU thread{'s' * (threads > 1)}"
-        print(f"device: {name} ({what}, PyTorch {torch.__version__.split('+')[0]})")
+        card = [torch.cuda.get_device_name()] if name == "cuda" else []
+        what = [*card, f"{threads} CPU thread{'s' * (threads > 1)}", f"PyTorch {torch.__version__.split('+')[0]}"]
+        print(f"device: {name} ({', '.join(what)})")
     return torch.device(name)
 
 

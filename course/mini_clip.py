@@ -29,7 +29,12 @@ def make_tokenizer(captions, merges=400):
 
 
 def tokens(tokenizer, texts):
-    """Texts as token numbers, long `[B, L]`, filled up with the end token; too long ones are cut, with a warning."""
+    """Texts as token numbers, long `[B, L]`, filled up with the end token; too long ones are cut, with a warning.
+
+    Raises ValueError on a single string.
+    """
+    if isinstance(texts, str):
+        raise ValueError(f"texts is a list of strings; write [{texts!r}]")
     limit = tokenizer.model_max_length
     for row in tokenizer(list(texts), verbose=False).input_ids:
         if len(row) > limit:

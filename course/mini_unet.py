@@ -138,7 +138,11 @@ class MiniUNet(nn.Module):
             raise ValueError(f"x_t needs shape [B, {channels}, H, W], {channels} channels; got {tuple(x_t.shape)}")
         if x_t.shape[2] % multiple or x_t.shape[3] % multiple:
             raise ValueError(f"H and W must be divisible by {multiple}; got {tuple(x_t.shape[2:])}. Pad the images.")
-        if t.shape != x_t.shape[:1]:
-            raise ValueError(f"the network needs one t an image, shape {tuple(x_t.shape[:1])}; got {tuple(t.shape)}")
-        if c is not None and (self.embed_c is None or c.shape != t.shape or c.min() < 0 or c.max() > self.c_null):
-            raise ValueError(f"labels c must be [B] in 0..{self.c_null} ({self.c_null} says nothing); got {c}")
+        for name, one in [("t", t)] if c is None else [("t", t), ("c", c)]:
+            if not isinstance(one, torch.Tensor) or one.shape != x_t.shape[:1]:
+                got = tuple(one.shape) if isinstance(one, torch.Tensor) else repr(one)
+                raise ValueError(f"{name} must be a tensor of shape {tuple(x_t.shape[:1])}, one an image; got {got}")
+        if c is not None and self.embed_c is None:
+            raise ValueError("this network was built without num_classes and takes no labels c")
+        if c is not None and (c.min() < 0 or c.max() > self.c_null):
+            raise ValueError(f"labels c lie in 0..{self.c_null} ({self.c_null} says nothing); got {c}")

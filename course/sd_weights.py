@@ -114,7 +114,7 @@ def check(folder):
 
     def read_json(*path):
         try:
-            return json.loads(folder.joinpath(*path).read_text())
+            return json.loads(folder.joinpath(*path).read_bytes())
         except (OSError, ValueError):
             raise WeightsError(f"{folder} is no complete pipeline: {'/'.join(path)} is missing or damaged") from None
 

@@ -63,7 +63,7 @@ def load(name=None, where=None, quiet=False, dtype=None):
     return StableDiffusion(**parts)
 
 
-load_mini = partial(load, "mini", "cpu", quiet=True)
+load_mini = partial(load, "mini", "cpu", quiet=True, dtype="float32")
 
 
 # ---------------------------------------------------------------- the parts
@@ -71,8 +71,6 @@ load_mini = partial(load, "mini", "cpu", quiet=True)
 
 def encode_prompt(sd, prompts):
     """A list of prompts as token states `[B, L, D]`: one row of numbers for each token. Raises ValueError on a single string."""
-    if isinstance(prompts, str):
-        raise ValueError(f"prompts is a list of strings, one a picture; write [{prompts!r}]")
     ids = mini_clip.tokens(sd.tokenizer, prompts).to(sd.unet.device)
     return sd.text_encoder(ids).last_hidden_state.float()
 

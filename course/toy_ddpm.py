@@ -11,6 +11,8 @@ Left out: learned variances, other noise than Gaussian, continuous time.
 import collections
 import copy
 import math
+import numbers
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
@@ -88,10 +90,9 @@ def gather(array, t, x):
 
     array: `[T + 1]`, t: whole numbers `[B]` in 0..T, x: `[B, ...]`. Raises ValueError on others.
     """
-    if t.dtype not in (torch.int32, torch.int64) or t.shape != x.shape[:1]:
-        raise ValueError(
-            f"t must hold one whole number an image, shape {tuple(x.shape[:1])}; got {t.dtype} {tuple(t.shape)}"
-        )
+    got = f"{t.dtype} {tuple(t.shape)}" if isinstance(t, torch.Tensor) else repr(t)
+    if got not in (f"torch.int{bits} {tuple(x.shape[:1])}" for bits in (32, 64)):
+        raise ValueError(f"t must be a tensor of one whole number an image, shape {tuple(x.shape[:1])}; got {got}")
     t = t.to(array.device)  # the schedule's, so the CPU: a question asked of a GPU would stop its queue
     if t.numel() and (t.min() < 0 or t.max() >= len(array)):
         raise ValueError(f"t must lie in 1..{len(array) - 1}; got {t.min().item()}..{t.max().item()}")
@@ -164,11 +165,13 @@ def step_grid(T, steps=None):
     steps: None, a whole number in 1..T, or a falling sequence inside 1..T. Returns a list of ints ending in 0.
     Raises ValueError on others.
     """
-    if steps is None or isinstance(steps, int):
-        n = T if steps is None else steps
+    if steps is None or isinstance(steps, numbers.Integral):
+        n = T if steps is None else int(steps)
         if not 1 <= n <= T:
             raise ValueError(f"steps is {n}, but a chain of T = {T} can be walked in 1..{T} steps")
         return [round(T * (n - i) / n) for i in range(n)] + [0]
+    if not isinstance(steps, Iterable):
+        raise ValueError(f"steps is a whole number or a sequence of levels; got {steps!r}")
     grid = [int(t) for t in steps]
     if not grid or grid[0] > T or grid[-1] < 1 or any(a <= b for a, b in zip(grid, grid[1:])):
         raise ValueError(f"steps must fall strictly inside {T}..1; got {grid[:8]}")

@@ -62,6 +62,10 @@ def train(trainer, steps, folder, where="cpu", save_every=120.0):
             raise weights.WeightsError(
                 f"{checkpoint} belongs to another network ({said}). Move it away to start anew."
             ) from None
+        if trainer.steps_done > steps:
+            raise weights.WeightsError(
+                f"{checkpoint} has had {trainer.steps_done} steps, {steps} are asked for. Ask for more, or move it away."
+            )
         if first:
             print(f"going on from step {trainer.steps_done} of {steps}")
 
@@ -250,7 +254,8 @@ def card(name, model, source, seconds, figures, args):
         "unet": f"{MINI}/unet",
         "clip": "mini-clip",
     }.get(name, name)
-    command = f"python -m course.train {name}" + (f" --steps {args.steps}" if args.steps else "")
+    command = f"python -m course.train {name}" + (f" --steps {args.steps}" if COMMANDS[name][1] else "")
+    command += f" --seed {args.seed}" if args.seed else ""
     rows = {
         "class": f"`{type(model).__module__}.{type(model).__name__}`, {weights.parameters(model):,} parameters, stored as float16",
         "data": source,
@@ -260,7 +265,7 @@ def card(name, model, source, seconds, figures, args):
         **figures,
     }
     text = f"# {name}\n\n| what | value |\n|---|---|\n" + "".join(f"| {k} | {v} |\n" for k, v in rows.items())
-    (folder / ("decoder.md" if name == "decoder" else "README.md")).write_text(text)
+    (folder / ("decoder.md" if name == "decoder" else "README.md")).write_text(text, "utf-8")
     print(text)
 
 
@@ -283,7 +288,9 @@ def main():
     parser.add_argument("--processes", type=int, help="how many processes train together; checked, started by torchrun")
     args = parser.parse_args()
     function, steps = COMMANDS[args.what]
-    args.steps = args.steps or steps
+    args.steps = steps if args.steps is None else args.steps
+    if args.steps is not None and args.steps < 1:
+        parser.error(f"--steps is {args.steps}, but at least 1 is needed")
     device.join(args.processes)
     function(args)
     device.leave()

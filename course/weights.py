@@ -9,7 +9,8 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load as parse
+from safetensors.torch import save_file
 
 from course.data import ROOT
 
@@ -37,7 +38,7 @@ def write_tensors(path, tensors, metadata=None):
 def read_tensors(path):
     """The dict of tensors in a safetensors file. Raises WeightsError if it is missing or cut short."""
     try:
-        return load_file(path)
+        return parse(Path(path).read_bytes())  # not mapped into memory: Windows cannot replace a mapped file
     except FileNotFoundError:
         raise WeightsError(f"there is no file {Path(path).name} in {Path(path).parent}") from None
     except (SafetensorError, OSError) as error:
@@ -119,7 +120,7 @@ def load(name, cls):
     """
     path = FOLDER / name / "model.safetensors"
     if not path.exists():
-        known = ", ".join(sorted(folder.name for folder in FOLDER.glob("*/"))) or "none"
+        known = ", ".join(sorted(file.parent.name for file in FOLDER.glob("*/model.safetensors"))) or "none"
         raise WeightsError(f"there are no weights called {name!r}; here: {known}. `make weights` trains them.")
     _verify(f"{name}/model.safetensors")
     model = cls(**json.loads((FOLDER / name / "config.json").read_text()))

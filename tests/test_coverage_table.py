@@ -6,7 +6,7 @@ import json
 import pytest
 from test_notebooks import NOTEBOOKS, ROOT
 
-with open(ROOT / "notebooks" / "coverage.csv", newline="") as file:
+with open(ROOT / "notebooks" / "coverage.csv", newline="", encoding="utf-8") as file:
     ROWS = list(csv.DictReader(file))
 
 # the items of the five notes whose home is one of the notebooks 00 to 11
@@ -36,7 +36,7 @@ def test_every_item_has_a_row(wanted):
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
 def test_every_row_points_at_a_cell(path):
-    cells = {cell["id"] for cell in json.loads(path.read_text())["cells"]}
+    cells = {cell["id"] for cell in json.loads(path.read_bytes())["cells"]}
     missing = [(row["item"], row["cell"]) for row in ROWS if row["notebook"] == path.stem and row["cell"] not in cells]
     assert not missing
     assert any(row["notebook"] == path.stem for row in ROWS)

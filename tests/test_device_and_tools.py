@@ -29,7 +29,7 @@ def test_device_is_reported_in_one_line(monkeypatch, capsys, threads):
     assert torch.get_num_threads() == 2 and capsys.readouterr().out == ""
 
 
-@pytest.mark.parametrize("variable, value, said", [("COURSE_DEVICE", "tpu", "'tpu'; here there is .*cpu"), ("COURSE_THREADS", "-1", "at least 1")])  # fmt: skip
+@pytest.mark.parametrize("variable, value, said", [("COURSE_DEVICE", "tpu", "'tpu'; here there is .*cpu"), ("COURSE_THREADS", "-1", "from 1 on"), ("COURSE_THREADS", "two", "from 1 on")])  # fmt: skip
 def test_impossible_devices_are_refused(monkeypatch, variable, value, said, threads):
     monkeypatch.setenv(variable, value)
     with pytest.raises(ValueError, match=said):

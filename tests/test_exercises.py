@@ -6,6 +6,7 @@ import pkgutil
 import re
 
 import pytest
+import torch
 from test_notebooks import NOTEBOOKS
 
 import course.check
@@ -22,7 +23,7 @@ EXERCISES = {
 
 def exercises_of(path):
     """(set-up code, stub, solution) of each exercise cell of a notebook."""
-    cells = json.loads(path.read_text())["cells"]
+    cells = json.loads(path.read_bytes())["cells"]
     text = ["".join(c["source"]) for c in cells]
     setup = next(t for c, t in zip(cells, text) if c["id"] == "setup")
     for i, cell in enumerate(cells):
@@ -76,6 +77,7 @@ def test_every_notebook_has_three_to_five_exercises_and_uses_each():
     (lambda x: x + x + 1, HINT, "plus one"), (lambda x: 3 * x, WRONG, "largest difference"),
     (lambda x: x / 0, WRONG, "ZeroDivisionError"), (lambda: 3, WRONG, "TypeError"), (7, WRONG, "function itself"),
     (lambda x: float("nan"), WRONG, "not finite"), (lambda x: [1, 2], WRONG, "shape"), (lambda x: "two", WRONG, "expected numbers"),
+    (lambda x: None, WRONG, "is there a `return`"), (lambda x: torch.tensor([2 * x]), RIGHT, "exact"), (lambda x: 256**784, WRONG, "300 digits"),
 ])  # fmt: skip
 def test_the_check_itself(attempt, status, said):
     exercise = Exercise(lambda x: 2 * x, [(lambda x: 2 * x + 1, "plus one")], cases=[(1.0,), (2.0,)])

@@ -123,7 +123,7 @@ def test_exact_denoiser_of_a_mixture_against_autograd(generator):
 
 @pytest.mark.parametrize("t, message", [
     (torch.tensor([1001, 3]), "1..1000"), (torch.tensor([-1, 3]), "1..1000"),
-    (torch.tensor([0.5, 3.0]), "whole number"), (torch.tensor([3]), "whole number"),
+    (torch.tensor([0.5, 3.0]), "whole number"), (torch.tensor([3]), "whole number"), (5, "got 5"),
 ])  # fmt: skip
 def test_bad_t_is_refused(t, message):
     with pytest.raises(ValueError, match=message):

@@ -83,7 +83,8 @@ def test_images_in_a_batch_do_not_mix(generator):
 @pytest.mark.parametrize("x, t, c, message", [
     (torch.zeros(1, 1, 30, 30), torch.tensor([1]), None, "divisible"),
     (torch.zeros(1, 3, 28, 28), torch.tensor([1]), None, "channels"),
-    (torch.zeros(2, 1, 28, 28), torch.tensor([1]), None, "one t an image"),
+    (torch.zeros(2, 1, 28, 28), torch.tensor([1]), None, "t must be a tensor of shape .2,., one an image; got .1,."),
+    (torch.zeros(1, 1, 28, 28), 500, None, "t must be a tensor .* got 500"),
     (torch.zeros(1, 1, 28, 28), torch.tensor([1]), torch.tensor([11]), "labels"),
 ])  # fmt: skip
 def test_bad_input_is_refused(x, t, c, message):

@@ -16,7 +16,7 @@ NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
 @pytest.fixture(params=NOTEBOOKS, ids=lambda p: p.stem)
 def notebook(request):
-    return json.loads(request.param.read_text())
+    return json.loads(request.param.read_bytes())
 
 
 def code_cells(notebook):

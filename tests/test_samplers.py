@@ -159,7 +159,7 @@ def test_guidance_is_linear_in_the_scale(generator):
     assert_close(td.guide(model, 9, 7.5)(x_t, t, c), (1 + 6.5) * conditional - 6.5 * unconditional)
 
 
-@pytest.mark.parametrize("steps", [0, 1001, [], [5, 5], [3, 4], [1001, 3], [4, 0]])
+@pytest.mark.parametrize("steps", [0, 1001, [], [5, 5], [3, 4], [1001, 3], [4, 0], 2.5])
 def test_bad_step_grids_are_refused(steps):
     with pytest.raises(ValueError, match="steps"):
         td.step_grid(1000, steps)

@@ -112,7 +112,7 @@ def test_seeds_and_prompts_come_in_pairs(sd):
 
 
 def test_a_single_string_is_no_list_of_prompts(sd):
-    with pytest.raises(ValueError, match=r"one a picture; write \['a dog'\]"):
+    with pytest.raises(ValueError, match=r"list of strings; write \['a dog'\]"):
         stable_diffusion.generate(sd, "a dog")
 
 

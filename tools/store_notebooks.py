@@ -36,7 +36,8 @@ def main(numbers):
         print(f"{path.name}: {time.monotonic() - started:.0f} s, {path.stat().st_size / 1e3:.0f} kB", flush=True)
     readme = ROOT / "README.md"
     if readme.exists():
-        readme.write_text(MARKS.sub(badges(address, "00_start_here.ipynb"), readme.read_text()))
+        text = MARKS.sub(badges(address, "00_start_here.ipynb"), readme.read_text("utf-8"))
+        readme.write_text(text, "utf-8")
 
 
 def badges(address, name):

@@ -25,7 +25,7 @@ class Exercise:
 
     def verdict(self, attempt):
         """The status ("to do", "right", "hint" or "not yet") and one sentence for the reader."""
-        if _untouched(attempt):
+        if attempt is None or attempt is ...:
             return TO_DO, "replace the ... with your answer and run the cell again"
         if callable(self.answer):
             if not callable(attempt):
@@ -34,7 +34,9 @@ class Exercise:
                 got = [attempt(*_copy(case)) for case in self.cases]
             except Exception as error:
                 return WRONG, f"your function stopped with {type(error).__name__}: {error}"
-            if any(_untouched(value) for value in got):
+            if any(value is None for value in got):
+                return WRONG, "your function returns nothing; is there a `return`?"
+            if any(value is ... for value in got):
                 return TO_DO, "replace the ... in the function with your answer and run the cell again"
             answers = [(self._run(wrong), hint) for wrong, hint in self.mistakes]
             return self._compare(got, self._run(self.answer), answers, absolute=True)
@@ -62,16 +64,15 @@ class Exercise:
         return WRONG, f"off by {100 * max(distances):.3g} % of the right answer"
 
 
-def _untouched(value):
-    return value is None or value is ...
-
-
 def _copy(case):
-    return tuple(x.clone() if isinstance(x, torch.Tensor) else x for x in case)
+    kinds = (torch.Tensor, torch.clone), (list, list)  # what a reader's function might change
+    return tuple(next((copy(x) for kind, copy in kinds if isinstance(x, kind)), x) for x in case)
 
 
 def _distance(got, want, absolute):
     """Largest difference of two values, or a text saying why they cannot be compared."""
+    if isinstance(want, bool) and getattr(got, "ndim", None) == 0:
+        got = got.item()  # a bool of torch or numpy
     if isinstance(want, str | bool):
         same = type(got) is type(want) and (
             got.strip().lower() == want.lower() if isinstance(want, str) else got == want
@@ -79,8 +80,12 @@ def _distance(got, want, absolute):
         return 0.0 if same else f"{got!r} is not it"
     try:
         a, b = (torch.as_tensor(x, dtype=torch.float64) for x in (got, want))
+    except OverflowError:
+        return "this number has more than 300 digits; the right one is far smaller"
     except (TypeError, ValueError, RuntimeError):
         return f"expected numbers, got {type(got).__name__}"
+    if a.numel() == 1 and b.dim() == 0:
+        a = a.reshape(())  # a tensor of one number will do where one number is asked for
     if a.shape != b.shape:
         return f"expected shape {tuple(b.shape)}, got {tuple(a.shape)}"
     if not a.isfinite().all() and b.isfinite().all():

@@ -3,7 +3,7 @@
 import torch
 
 from course.check.engine import Exercise
-from course.toy_ddpm import linear
+from course.toy_ddpm import cosine, linear
 
 ALPHA_BAR = linear(1000).alpha_bar
 _generator = torch.Generator().manual_seed(0)
@@ -63,7 +63,7 @@ jump_between = Exercise(
             "these are shares of variance; ask what multiplies a value when its variance changes by such a factor",
         ),
     ],
-    cases=[(_draw(), 100, 250, _draw(), ALPHA_BAR), (_draw(), 0, 500, _draw(), ALPHA_BAR)],
+    cases=[(_draw(), 100, 250, _draw(), ALPHA_BAR), (_draw(), 0, 500, _draw(), cosine(1000).alpha_bar)],
 )
 
 quarter_chain = Exercise(

@@ -76,7 +76,7 @@ catches_ignored_t = Exercise(
     cases=[
         (lambda x_t, t: x_t * t.view(-1, 1, 1, 1) / 1000, _image()),
         (lambda x_t, t: 2 * x_t + 0 * t.view(-1, 1, 1, 1), _image()),
-        (lambda x_t, t: x_t + (t.view(-1, 1, 1, 1) > 500), _image()),
+        (lambda x_t, t: x_t + t.view(-1, 1, 1, 1) / 1000, _image()),
     ],
 )
 

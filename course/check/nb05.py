@@ -73,6 +73,11 @@ def _root_missing(x_t, t, eps_hat, noise, beta, alpha_bar):
     return mean + beta[t] ** 0.5 * noise if t > 1 else mean
 
 
+def _small_variance(x_t, t, eps_hat, noise, beta, alpha_bar):
+    sigma_t = ((1 - alpha_bar[t - 1]) / (1 - alpha_bar[t]) * beta[t]) ** 0.5
+    return _line_4(x_t, t, eps_hat, 0 * noise, beta, alpha_bar) + sigma_t * noise
+
+
 line_4 = Exercise(
     _line_4,
     mistakes=[
@@ -83,6 +88,7 @@ line_4 = Exercise(
         (_noise_inside, "the fresh noise stands outside the bracket: add it after the division"),
         (_not_rescaled, "the forward step shrank the picture a little; your step back does not undo this"),
         (_silent, "the mean is right; something random is missing"),
+        (_small_variance, "this is the smaller variance, beta_tilde; here sigma_t^2 is beta_t itself"),
         (_root_missing, "look at the share again: is it divided by a variance or by a standard deviation?"),
     ],
     cases=[(_x_t, t, _eps_hat, _noise, _schedule.beta, _schedule.alpha_bar) for t in (1, 2, 7)],

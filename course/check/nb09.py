@@ -6,7 +6,7 @@ from course.check.engine import Exercise
 
 _generator = torch.Generator().manual_seed(9)
 _both = torch.randn(4, 2, 3, generator=_generator, dtype=torch.float64)
-_loud, _quiet = torch.randn(2, 1, 1, 6, 6, generator=_generator, dtype=torch.float64).clamp(-3, 3)
+_loud, _quiet = torch.randn(2, 1, 3, 6, 6, generator=_generator, dtype=torch.float64).clamp(-3, 3)
 _guesses = torch.cat([2 * _loud, 0.2 * _quiet, 1.2 * _quiet.flip(3)])
 
 
@@ -25,6 +25,11 @@ def _threshold(x_0_hat, share):
 
 def _one_limit(x_0_hat, share):
     s = torch.quantile(x_0_hat.abs().flatten(), share).clamp(min=1)
+    return x_0_hat.clamp(-s, s) / s
+
+
+def _each_channel(x_0_hat, share):
+    s = torch.quantile(x_0_hat.abs().flatten(2), share, dim=2).clamp(min=1)[..., None, None]
     return x_0_hat.clamp(-s, s) / s
 
 
@@ -72,6 +77,7 @@ below_one = Exercise(
 dynamic_threshold = Exercise(
     _threshold,
     mistakes=[
+        (_each_channel, "each colour got a limit of its own, which shifts the hues: one s for the whole picture"),
         (
             lambda x, share: x.clamp(-_limit(x, share), _limit(x, share)) / _limit(x, share),
             "a quiet picture was made louder: what should happen where s is below 1?",
