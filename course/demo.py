@@ -43,12 +43,13 @@ if __name__ == "__main__":
     parser.add_argument("prompt")
     parser.add_argument("--name", help='"mini", a folder, or a hub id')
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--steps", type=int, default=25)
+    parser.add_argument("--steps", type=int, help="default the environment variable COURSE_STEPS, else 25")
     parser.add_argument("--guidance-scale", type=float, default=stable_diffusion.GUIDANCE_SCALE)
     parser.add_argument("--out", type=Path, default=Path("demo"))
     args = parser.parse_args()
     try:
-        drawn = draw(stable_diffusion.load(args.name), args.prompt, args.seed, args.steps, args.guidance_scale)
+        steps = stable_diffusion.wished_steps() if args.steps is None else args.steps
+        drawn = draw(stable_diffusion.load(args.name), args.prompt, args.seed, steps, args.guidance_scale)
     except (stable_diffusion.sd_weights.WeightsError, ValueError) as error:
         raise SystemExit(f"error: {error}") from None
     for path in save(args.out, args.prompt, *drawn):

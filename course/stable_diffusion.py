@@ -9,6 +9,7 @@ H and W pixels, h and w latent cells. Levels t count from 1, so diffusers' times
 Left out: other schedulers than DDIM (notebook 10 swaps them by hand), v-prediction, more than one text encoder.
 """
 
+import os
 from functools import partial
 from itertools import islice
 from typing import NamedTuple
@@ -64,6 +65,17 @@ def load(name=None, where=None, quiet=False, dtype=None):
 
 
 load_mini = partial(load, "mini", "cpu", quiet=True, dtype="float32")
+
+
+def wished_steps():
+    """How many steps a picture shall take: the environment variable COURSE_STEPS, default 25. Fewer suit a slow machine.
+
+    Raises ValueError unless it is a whole number from 2 (so that image-to-image can walk a part of them) to 999.
+    """
+    wished = os.environ.get("COURSE_STEPS") or "25"
+    if not wished.isdecimal() or not 2 <= int(wished) <= 999:
+        raise ValueError(f"COURSE_STEPS is {wished!r}, but a whole number from 2 to 999 is needed; unset it for 25")
+    return int(wished)
 
 
 # ---------------------------------------------------------------- the parts
