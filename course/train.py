@@ -45,6 +45,11 @@ def digit_trainer(seed=0, n=None, channels=UNET["channels"], schedule=DIGITS["sc
     return toy_ddpm.Trainer(model, toy_ddpm.make_schedule(schedule), images, labels, **recipe), digits
 
 
+def run_folder(name, seed):
+    """Where a run keeps its checkpoint: one folder a seed, so that no seed goes on from another's state."""
+    return RUNS / (f"{name}-seed-{seed}" if seed else name)
+
+
 def train(trainer, steps, folder, where="cpu", save_every=120.0):
     """Train up to `steps`, resuming from `folder/checkpoint.safetensors` if it is there. Returns the list of new losses.
 
@@ -146,9 +151,10 @@ def train_unet(args):
     """Train the digit U-Net and store its averaged weights with their card."""
     where = device.pick()
     trainer, digits = digit_trainer(args.seed, where=where)
-    train(trainer, args.steps, RUNS / "digit-unet", where)
+    folder = run_folder("digit-unet", args.seed)
+    train(trainer, args.steps, folder, where)
     weights.save("digit-unet", trainer.ema_model)
-    (RUNS / "digit-unet" / "checkpoint.safetensors").unlink()  # done: the same command trains anew
+    (folder / "checkpoint.safetensors").unlink()  # done: the same command trains anew
     judge, test = metrics.load_judge(), data.digits(train=False, quiet=True)
     drawn, asked = draw_digits(weights.load("digit-unet", MiniUNet), 512)
     real = digits.images[torch.randperm(len(digits.images), generator=torch.Generator().manual_seed(0))[:512]]
@@ -239,10 +245,11 @@ def run_zoo(name, recipe, figures, args):
     where = device.pick()
     rank, _ = device.processes()
     trainer = recipe(seed=args.seed, where=where)
-    train(trainer, args.steps, RUNS / name, where)
+    folder = run_folder(name, args.seed)
+    train(trainer, args.steps, folder, where)
     if rank == 0:
         measured = figures(trainer.ema_model.cpu(), trainer.tokenizer) | {"steps": args.steps}
-        (RUNS / name / "checkpoint.safetensors").unlink()  # done: the same command trains anew
+        (folder / "checkpoint.safetensors").unlink()  # done: the same command trains anew
         card(name, trainer.model, "Toy Zoo, drawn by course/toy_zoo.py", trainer.seconds, measured, args)
 
 

@@ -53,11 +53,15 @@ def test_badges_come_from_the_address_and_only_from_it():
     assert store.badges("", "x") == "<!-- badges --><!-- /badges -->"
 
 
+def widget(contents):
+    return nbformat.v4.new_output("display_data", {store.WIDGET: {"model_id": "ab"}, "text/plain": f"VBox({contents})"})
+
+
 def test_tidy_drops_what_depends_on_machine_and_moment():
-    view = nbformat.v4.new_output("display_data", {store.WIDGET: {"model_id": "ab"}, "text/plain": "VBox(...)"})
+    view, painter = widget("children=(SelectionSlider(...),)"), widget("children=(HBox(...),)")
     bar = nbformat.v4.new_output("stream", text="step 1\r  0%|\r 50%|\r100%| done\nend\n")
     cell = nbformat.v4.new_code_cell(
-        "x", outputs=[view, bar], metadata={"execution": {"iopub.execute_input": "now"}, "tags": ["a"]}
+        "x", outputs=[view, bar, painter], metadata={"execution": {"iopub.execute_input": "now"}, "tags": ["a"]}
     )
     notebook = nbformat.v4.new_notebook(
         cells=[cell], metadata={"widgets": {}, "language_info": {"name": "python", "version": "3.11.7"}}
@@ -65,5 +69,6 @@ def test_tidy_drops_what_depends_on_machine_and_moment():
     store.tidy(notebook)
     assert "widgets" not in notebook.metadata and notebook.metadata["language_info"] == {"name": "python"}
     assert cell.metadata == {"tags": ["a"]}
-    assert list(cell.outputs[0]["data"]) == ["text/plain"]
+    assert cell.outputs[0]["data"] == {"text/plain": "[explorer] run this cell to move the sliders"}
+    assert cell.outputs[2]["data"] == {"text/plain": "[painter] run this cell to paint"}
     assert cell.outputs[1].text == "100%| done\nend\n"

@@ -101,6 +101,21 @@ def test_the_number_format_can_be_chosen(folder, monkeypatch):
         stable_diffusion.load(folder, "cpu")
 
 
+@pytest.mark.parametrize("wished, steps", [(None, 25), ("", 25), ("2", 2), ("999", 999)])
+def test_the_number_of_steps_can_be_chosen(wished, steps, monkeypatch):
+    monkeypatch.delenv("COURSE_STEPS", raising=False)
+    if wished is not None:
+        monkeypatch.setenv("COURSE_STEPS", wished)
+    assert stable_diffusion.wished_steps() == steps
+
+
+@pytest.mark.parametrize("wished", ["1", "1000", "-5", "2.5", "many"])
+def test_another_number_of_steps_is_refused(wished, monkeypatch):
+    monkeypatch.setenv("COURSE_STEPS", wished)
+    with pytest.raises(ValueError, match=f"COURSE_STEPS is '{wished}', but a whole number from 2 to 999"):
+        stable_diffusion.wished_steps()
+
+
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_pictures_in_half_precision_are_those_of_float32_but_for_rounding(dtype):
     wide, narrow = (stable_diffusion.load("mini", "cpu", quiet=True, dtype=kind) for kind in (torch.float32, dtype))

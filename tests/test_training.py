@@ -126,6 +126,13 @@ def test_resumed_run_has_the_same_losses(tmp_path):
     assert losses == whole
 
 
+def test_another_seed_does_not_go_on_from_the_first_ones_checkpoint(tmp_path, monkeypatch):
+    monkeypatch.setattr(train, "RUNS", tmp_path)
+    train.train(small_trainer(), 4, train.run_folder("digits", 0))
+    assert (tmp_path / "digits" / "checkpoint.safetensors").exists()
+    assert not train.run_folder("digits", 1).exists()
+
+
 def test_ctrl_c_saves_and_the_same_command_goes_on(tmp_path, capsys):
     whole = train.train(small_trainer(), 12, tmp_path / "whole")
     trainer, losses, step = small_trainer(), [], td.Trainer.step

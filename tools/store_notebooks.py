@@ -73,7 +73,11 @@ def tidy(notebook):
         cell.metadata.pop("execution", None)
         for output in cell.get("outputs", []):
             if "data" in output and WIDGET in output["data"]:
-                output["data"] = {"text/plain": "[explorer] run this cell to move the sliders"}
+                sliders = "Slider" in output["data"]["text/plain"]
+                label = (
+                    "[explorer] run this cell to move the sliders" if sliders else "[painter] run this cell to paint"
+                )
+                output["data"] = {"text/plain": label}
             if output.output_type == "stream":
                 output.text = re.sub(r"[^\n]*\r", "", output.text)
 
