@@ -90,3 +90,11 @@ def test_values_are_compared_relatively_and_texts_exactly():
     assert Exercise(1000.0, [(50.0, "fifty is the mean")], tolerance=0.01).verdict(50) == (HINT, "fifty is the mean")
     assert Exercise("blur", [("noise", "that is the other one")]).verdict(" Blur")[0] == RIGHT
     assert Exercise(True, [(False, "think again")]).verdict(1)[0] == WRONG
+
+
+@pytest.mark.parametrize("attempt, said", [
+    ([951, 1, 41], "2 of 3"), ((7, 1, 7), "1 of 3"), (torch.tensor([0.0, 0, 0]), "0 of 3"), ([951, 1], "expected shape"),
+])  # fmt: skip
+def test_of_several_numbers_the_right_ones_are_counted(attempt, said):
+    status, message = Exercise([951, 1, 40], [], tolerance=1e-4).verdict(attempt)
+    assert status == WRONG and said in message

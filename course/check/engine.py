@@ -61,6 +61,10 @@ class Exercise:
             return WRONG, problem
         if absolute:
             return WRONG, f"the largest difference is {max(distances):.3g}, allowed is {self.tolerance:.0e}"
+        if isinstance(want[0], list):
+            room = self.tolerance * max(abs(number) for number in want[0])
+            right = sum(abs(g - w) <= room for g, w in zip(got[0], want[0]))
+            return WRONG, f"{int(right)} of {len(want[0])} numbers are right"
         return WRONG, f"off by {100 * max(distances):.3g} % of the right answer"
 
 

@@ -38,6 +38,9 @@ twenty_steps = Exercise(
         ([950, 0, 20], "this is a grid without the offset; and how often does guidance ask at each level?"),
         ([1000, 0, 20], "the levels are counted from 0, 50 apart and from the clean end; and guidance asks twice"),
         ([951, 1, 20], "the grid is right; how often does guidance ask at each level?"),
+        ([981, 1, 20], "981 belongs to 50 steps, and guidance asks more than once at each level"),
+        ([950, 1, 40], "the last index is right; the offset moves every index of the grid, so the first one too"),
+        ([951, 0, 40], "the first index is right; the offset moves every index of the grid, so the last one too"),
     ],
     tolerance=1e-4,
 )
@@ -53,6 +56,16 @@ ancestral_step = Exercise(
         (
             lambda z_t, eps_hat, noise, a, b: _mean(z_t, eps_hat, a, b) + (1 - a / b) ** 0.5 * noise,
             "the mean is right; this is the larger variance beta, which leaves grain in the last step",
+        ),
+        (
+            lambda z_t, eps_hat, noise, a, b: (
+                (b**0.5 * (1 - a) * _clean(z_t, eps_hat, a) + a**0.5 * (1 - b) * z_t) / (1 - a) + (1 - b) ** 0.5 * noise
+            ),
+            "alpha is the share of signal of this one step: the ratio of the two alpha_bar, not alpha_bar_t itself",
+        ),
+        (
+            lambda z_t, eps_hat, noise, a, b: (1 - a) * _mean(z_t, eps_hat, a, b) + _variance(a, b) ** 0.5 * noise,
+            "the noise is right; both terms of the mean are divided by something",
         ),
         (
             lambda z_t, eps_hat, noise, a, b: b**0.5 * _clean(z_t, eps_hat, a) + (1 - b) ** 0.5 * eps_hat,
@@ -92,6 +105,10 @@ euler_step = Exercise(
         (
             lambda x, eps_hat, a, b: x - _sigma(b) * eps_hat,
             "how far is it from one sigma to the next? This takes the next sigma itself for the way",
+        ),
+        (
+            lambda x, eps_hat, a, b: b**0.5 * _clean(x, eps_hat, a) + (1 - b) ** 0.5 * eps_hat,
+            "this is DDIM's step for z; x has been divided by sqrt(alpha_bar_t) already",
         ),
         (
             lambda x, eps_hat, a, b: b**0.5 * (x + (_sigma(b) - _sigma(a)) * eps_hat),
