@@ -4,8 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 JOBS ?= 2
-PROMPT ?= a dog with glasses
-NAME ?= stable-diffusion-v1-5/stable-diffusion-v1-5
+PROMPT := a dog with glasses
+NAME := stable-diffusion-v1-5/stable-diffusion-v1-5
 LAB ?=  # more flags for JupyterLab, for example LAB=--ip=0.0.0.0 in a container
 # one thread for each of the JOBS processes: more would only get in each other's way
 ONE_THREAD := OMP_NUM_THREADS=1 COURSE_THREADS=1

@@ -1,5 +1,6 @@
 """Where weights come from, and what is said when they are not there, damaged, or of another model."""
 
+import errno
 import hashlib
 import http.server
 import json
@@ -12,7 +13,15 @@ import urllib.parse
 
 import pytest
 import torch
-from diffusers import AutoencoderKL, StableDiffusionPipeline, UNet2DConditionModel
+from diffusers import (
+    AutoencoderKL,
+    DPMSolverMultistepScheduler,
+    EulerDiscreteScheduler,
+    PNDMScheduler,
+    StableDiffusionPipeline,
+    UNet2DConditionModel,
+)  # fmt: skip
+from safetensors.torch import load_file, save_file
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from course import sd_weights, stable_diffusion, train_zoo
@@ -72,12 +81,26 @@ def test_it_says_what_it_took_and_why(folder, monkeypatch, capsys):
     assert "because you asked for it" in capsys.readouterr().out
 
 
-def test_a_gpu_prefers_the_full_weights_if_a_copy_is_here(monkeypatch):
+def gpu_memory(monkeypatch, free, total=8e9, kept=0.0):
+    """A GPU's memory in bytes: free, in all, and what PyTorch keeps for itself without using it."""
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _=None: (free, total))
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda _=None: kept)
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda _=None: 0.0)
+
+
+def test_a_gpu_prefers_the_full_weights_if_a_whole_copy_is_here_and_fits(folder, monkeypatch):
     gpu = torch.device("cuda")
-    monkeypatch.delenv("COURSE_SD", raising=False)
+    gpu_memory(monkeypatch, 6e9)
     assert sd_weights.choose(None, gpu) == ("mini", "no copy of the full weights is here (`make full-weights` fetches them)")  # fmt: skip
-    monkeypatch.setattr(sd_weights, "locate", lambda name: name)
+    monkeypatch.setattr(sd_weights, "locate", lambda name: folder)
     assert sd_weights.choose(None, gpu)[0] == sd_weights.FULL
+    gpu_memory(monkeypatch, 1e9)
+    name, why = sd_weights.choose(None, gpu)
+    assert name == "mini" and "the full weights cannot be used: the GPU has 1.0 of 8.0 GB free" in why
+    gpu_memory(monkeypatch, 6e9)
+    shutil.rmtree(folder / "vae")
+    name, why = sd_weights.choose(None, gpu)
+    assert name == "mini" and "half a download: the folder vae/ is missing" in why
 
 
 def test_half_precision_on_a_gpu_is_asked_for_full_weights_alone(folder, monkeypatch):
@@ -148,6 +171,7 @@ def test_what_is_not_here_is_said_within_a_second_and_without_network(monkeypatc
         ("vae/diffusion_pytorch_model.safetensors", "vae has no .safetensors file"),
         ("scheduler/scheduler_config.json", "scheduler/scheduler_config.json is missing"),
         ("tokenizer/tokenizer.json", "tokenizer has neither tokenizer.json nor vocab.json"),
+        ("tokenizer/tokenizer_config.json", "tokenizer_config.json is missing"),
     ],
 )
 def test_half_a_download_is_named(folder, file, words):
@@ -155,6 +179,58 @@ def test_half_a_download_is_named(folder, file, words):
     shutil.rmtree(path) if path.is_dir() else path.unlink()
     with pytest.raises(WeightsError, match=words):
         stable_diffusion.load(folder, "cpu")
+
+
+@pytest.mark.parametrize("part, shape", [("text_encoder", "missing"), ("unet", "missing"), ("unet", "other")])
+def test_weights_that_lack_a_tensor_or_have_it_in_another_shape_are_refused(folder, part, shape):
+    """The libraries fill what is missing with random numbers and go on."""
+    (path,) = (folder / part).glob("*.safetensors")
+    tensors = load_file(path)
+    name = next(name for name in tensors if name.endswith("weight"))
+    tensor = tensors.pop(name)
+    save_file(tensors if shape == "missing" else tensors | {name: tensor[:1].clone()}, path, {"format": "pt"})
+    with pytest.raises(WeightsError, match=f"{part} is (in)?complete|{part} is damaged or incomplete"):
+        stable_diffusion.load(folder, "cpu")
+
+
+def test_files_that_cannot_be_read_are_named(folder):
+    (folder / "tokenizer" / "tokenizer.json").write_text('{"version": ')
+    with pytest.raises(WeightsError, match="tokenizer is damaged or incomplete"):
+        stable_diffusion.load(folder, "cpu")
+
+
+def test_weights_before_averaging_neither_count_nor_serve(folder, monkeypatch):
+    (path,) = (folder / "unet").glob("*.safetensors")
+    gpu_memory(monkeypatch, 1.4e9)
+    with pytest.raises(WeightsError) as alone:
+        sd_weights.check_memory(folder, torch.float32)
+    other = shutil.copy(path, path.with_suffix(".non_ema.safetensors"))
+    with pytest.raises(WeightsError) as both:
+        sd_weights.check_memory(folder, torch.float32)
+    assert str(alone.value) == str(both.value) and other in list(path.parent.iterdir())
+    path.unlink()
+    with pytest.raises(WeightsError, match="unet has no .safetensors file"):
+        sd_weights.check(folder)
+
+
+@pytest.mark.parametrize("scheduler", [EulerDiscreteScheduler, DPMSolverMultistepScheduler, PNDMScheduler])
+def test_a_model_kept_with_another_scheduler_gets_the_same_grid(folder, scheduler):
+    same = stable_diffusion.load(folder, "cpu", quiet=True)
+    file = folder / "scheduler" / "scheduler_config.json"
+    file.unlink()
+    betas = {"beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012}
+    scheduler(**betas).save_pretrained(folder / "scheduler")
+    other = stable_diffusion.load(folder, "cpu", quiet=True)
+    for sd in (same, other):
+        sd.scheduler.set_timesteps(50)
+        assert sd.scheduler.timesteps[:2].tolist() == [981, 961] and not sd.scheduler.config.clip_sample
+    assert torch.equal(same.scheduler.final_alpha_cumprod, other.scheduler.final_alpha_cumprod)
+
+
+def test_a_relative_folder_is_found_from_the_notebooks_too(folder, monkeypatch):
+    monkeypatch.setattr(sd_weights, "ROOT", folder.parent)
+    monkeypatch.chdir(folder / "unet")
+    assert sd_weights.locate("small") == folder
 
 
 def test_a_file_cut_short_is_named(folder):
@@ -195,10 +271,10 @@ def test_a_flipped_byte_of_the_mini_weights_is_named(tmp_path, monkeypatch):
 
 
 def test_too_little_gpu_memory_is_said_with_what_fits(folder, monkeypatch):
-    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (1.0e9, 4.0e9))
+    gpu_memory(monkeypatch, 1.0e9, 4.0e9)
     with pytest.raises(WeightsError, match=r"has 1.0 of 4.0 GB free, but 1.5 GB are needed.*COURSE_SD=mini"):
         sd_weights.check_memory(folder, torch.float16)
-    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (2.0e9, 4.0e9))
+    gpu_memory(monkeypatch, 1.0e9, 4.0e9, kept=1.0e9)
     sd_weights.check_memory(folder, torch.float16)
     with pytest.raises(WeightsError, match=r"has 2.0 of 4.0 GB free, but 3.0 GB are needed"):
         sd_weights.check_memory(folder, torch.float32)
@@ -296,12 +372,59 @@ def test_what_was_fetched_is_found_without_network_and_draws(hub, capsys, monkey
 def test_an_interrupted_download_goes_on(hub):
     hub.breaks_off = 20_000
     with pytest.raises(
-        WeightsError, match="the connection broke off .20,000 of .*run this again, it goes on from there"
+        WeightsError, match="the connection broke off .*20000 bytes.*run this again, it goes on from there"
     ):
         sd_weights.fetch("a/b", agreed=True)
     hub.breaks_off, (begun,) = None, hub.sent
     sd_weights.fetch("a/b", agreed=True)
     assert (20_000, begun[1]) in hub.sent and len(hub.sent) == len({size for _, size in hub.sent}) + 1  # nothing twice
+
+
+def test_a_second_try_needs_room_only_for_the_rest(hub, monkeypatch):
+    hub.breaks_off = 20_000
+    with pytest.raises(WeightsError, match="broke off"):
+        sd_weights.fetch("a/b", agreed=True)
+    whole = sum(
+        len(data) for name, data in hub.files.items() if name.endswith(".safetensors") and "non_ema" not in name
+    )
+    room = types.SimpleNamespace(free=1.1 * (whole - 20_000) + 1)
+    monkeypatch.setattr(sd_weights.shutil, "disk_usage", lambda _: room)
+    hub.breaks_off = None
+    folder = sd_weights.fetch("a/b", agreed=True)
+    room.free = 0
+    assert sd_weights.fetch("a/b", agreed=True) == folder
+
+
+def test_no_file_lies_twice_on_disks_without_links(hub, tmp_path, monkeypatch):
+    monkeypatch.setattr(sd_weights.huggingface_hub.file_download, "are_symlinks_supported", lambda _: False)
+    folder = sd_weights.fetch("a/b", agreed=True)
+    for path in folder.rglob("*.safetensors"):
+        twins = [twin for twin in (tmp_path / "hub").rglob("*") if twin.is_file() and twin.stat().st_size == path.stat().st_size]  # fmt: skip
+        assert not path.is_symlink() and twins == [path]
+    sent = len(hub.sent)
+    assert sd_weights.fetch("a/b", agreed=True) == folder
+    assert not [size for begin, size in hub.sent[sent:] if size > 10_000]
+
+
+def test_half_size_files_are_taken_where_there_are_some(hub):
+    slim = UNET.replace(".safetensors", ".fp16.safetensors")
+    hub.files[slim] = hub.files[UNET]
+    folder = sd_weights.fetch("a/b", agreed=True)
+    assert (folder / slim).exists() and not (folder / UNET).exists() and list((folder / "vae").glob("*.safetensors"))
+
+
+def test_a_full_disk_is_no_broken_connection(hub, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(sd_weights, "fetch_file", full)
+    with pytest.raises(WeightsError, match="the disk is full"):
+        sd_weights.fetch("a/b", agreed=True)
+
+
+def test_a_name_that_cannot_be_one_is_said(hub):
+    with pytest.raises(WeightsError, match="the hub does not answer for 'a/b/c'"):
+        sd_weights.fetch("a/b/c", agreed=True)
 
 
 def test_a_wrong_checksum_is_refused_and_the_file_deleted(hub, tmp_path):
