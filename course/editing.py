@@ -37,25 +37,22 @@ def replace(model, x_t, known, mask, schedule, grid, *, paste="noised", noise=No
     paste: what goes into the kept part at every step. "noised": `known` at the level just reached (RePaint Eq. 8);
     "clean": `known` itself; "end": nothing before the last step. noise: used for every level, as diffusers does;
     None draws fresh noise each time, as RePaint does. resample: how often each step is walked, going one step up
-    again in between (RePaint, Sec. 4.2), so that both parts can agree. Raises ValueError on another paste or resample < 1.
+    again in between (RePaint, Sec. 4.2), so that both parts can agree. generator: one, or a list of one a row. Raises ValueError on another paste or resample < 1.
     """
     if paste not in PASTES or resample < 1:
         raise ValueError(f"paste is one of {', '.join(PASTES)} and resample at least 1; got {paste!r} and {resample}")
-
-    def draw():
-        return torch.randn(x_t.shape, generator=generator, dtype=x_t.dtype).to(x_t.device)
 
     def kept(t):
         if paste == "clean" or t == grid[-1]:
             return known
         at = torch.full(x_t.shape[:1], t)
-        return toy_ddpm.q_sample(known, at, draw() if noise is None else noise, schedule)
+        return toy_ddpm.q_sample(known, at, toy_ddpm.noise_like(x_t, generator) if noise is None else noise, schedule)
 
     for t, t_prev in zip(grid, grid[1:]):
         for again in range(resample):
             if again:  # one step up: DDPM Eq. 2 with the grid's own alpha
                 alpha = (schedule.alpha_bar[t] / schedule.alpha_bar[t_prev]).item()
-                x_t = alpha**0.5 * x_t + (1 - alpha) ** 0.5 * draw()
+                x_t = alpha**0.5 * x_t + (1 - alpha) ** 0.5 * toy_ddpm.noise_like(x_t, generator)
             part = [t, t_prev] if t_prev else [t]
             _, x_t, x_0_hat = next(toy_ddpm.sample(model, x_t, schedule, part, generator=generator, **how))
             if paste != "end" or t_prev == grid[-1]:
@@ -77,9 +74,16 @@ def picture(image):
         if image.dtype != np.uint8 or not (image.ndim == 2 or image.ndim == 3 and image.shape[2] in (3, 4)):
             raise ValueError(f"an array must be uint8 [H, W], [H, W, 3] or [H, W, 4]; got {image.dtype} {image.shape}")
         image = Image.fromarray(image)
-    image = image.convert("RGBA")
+    image = _eight_bits(image).convert("RGBA")
     image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
     return torch.from_numpy(np.array(image)).permute(2, 0, 1)[None] / 127.5 - 1
+
+
+def _eight_bits(image):
+    """Pillow cuts 16 bits off at 255 where it converts them; here they are scaled. Raises ValueError on other numbers."""
+    if image.mode in ("I", "F"):
+        raise ValueError(f"an image of mode {image.mode} has no fixed white; save it with 8 or 16 bits a channel")
+    return Image.fromarray((np.array(image) >> 8).astype(np.uint8)) if image.mode.startswith("I;16") else image
 
 
 def as_mask(image, pictures):
@@ -89,7 +93,7 @@ def as_mask(image, pictures):
     Raises ValueError on another size, on values outside, and on a mask in which nothing is to be redrawn.
     """
     if isinstance(image, Image.Image):
-        image = np.array(image.convert("L"))
+        image = np.array(_eight_bits(image).convert("L"))
     if isinstance(image, np.ndarray):
         image = torch.from_numpy(image / (255 if image.dtype == np.uint8 else 1))
     if image.shape[-2:] != pictures.shape[-2:] or image.numel() != image[..., :, :].shape[-1] * image.shape[-2]:
@@ -159,7 +163,7 @@ def walk_inside(sd, pictures, mask, prompts, seeds, strength=1.0, steps=25, guid
     if nine:
         return stable_diffusion.descend(model, z_t, sd.schedule, grid, c)
     how = {"paste": paste, "noise": eps if resample == 1 else None, "resample": resample, "eta": 0.0, "c": c}
-    return replace(model, z_t, z_0, small, sd.schedule, grid, generator=sources[0], **how)
+    return replace(model, z_t, z_0, small, sd.schedule, grid, generator=sources, **how)
 
 
 def inpaint(sd, pictures, mask, prompts, seeds=None, keep_pixels=True, **choices):

@@ -118,12 +118,16 @@ def noise(sd, sources, size=None):
     Raises ValueError where the size is not a multiple of 8.
     """
     own = sd.unet.config.sample_size * sd.factor
-    height, width = size or (own, own)
-    if height % sd.factor or width % sd.factor or min(height, width) < 1:
-        near = [max(1, round(side / sd.factor)) * sd.factor for side in (height, width)]
-        raise ValueError(f"a picture of {height} x {width} is no multiple of {sd.factor}; try {near[0]} x {near[1]}")
-    shape = sd.vae.config.latent_channels, height // sd.factor, width // sd.factor
+    shape = sd.vae.config.latent_channels, *_cells(sd, size or (own, own))
     return torch.stack([torch.randn(shape, generator=source) for source in sources]).to(sd.unet.device)
+
+
+def _cells(sd, size):
+    """(h, w) of a picture of (H, W) pixels."""
+    if any(side % sd.factor or side < 1 for side in size):
+        near = [max(1, round(side / sd.factor)) * sd.factor for side in size]
+        raise ValueError(f"a picture of {size[0]} x {size[1]} is no multiple of {sd.factor}; try {near[0]} x {near[1]}")
+    return [side // sd.factor for side in size]
 
 
 def starting_noise(sd, seeds, size=None):
@@ -133,7 +137,11 @@ def starting_noise(sd, seeds, size=None):
 
 @torch.no_grad()
 def encode(sd, pictures, sources):
-    """Pictures `[B, 3, H, W]` in [-1, 1] as latents `[B, 4, h, w]`: a draw from what the encoder says, times its factor."""
+    """Pictures `[B, 3, H, W]` in [-1, 1] as latents `[B, 4, h, w]`: a draw from what the encoder says, times its factor.
+
+    Raises ValueError where H or W is not a multiple of 8.
+    """
+    _cells(sd, pictures.shape[2:])
     z = []
     for picture, source in zip(pictures, sources):
         posterior = sd.vae.encode(picture[None].contiguous().to(sd.vae.device, sd.vae.dtype)).latent_dist

@@ -196,21 +196,29 @@ def sample(
         )
     x_t, grid = x_T, step_grid(schedule.T, steps)
     for t, t_prev in zip(grid, grid[1:]):
-        alpha_bar_t, alpha_bar_prev = schedule.alpha_bar[t].item(), schedule.alpha_bar[t_prev].item()
+        alpha_bar_t, alpha_bar_prev = schedule.alpha_bar[t], schedule.alpha_bar[t_prev]
         at = torch.full(x_t.shape[:1], t, dtype=torch.long)
-        x_0_hat = convert(_call(model, x_t, at.to(x_t.device), c), x_t, at, schedule, predicts, "x_0")
+        answer = _call(model, x_t, at.to(x_t.device), c)
+        x_0_hat, eps_hat = (convert(answer, x_t, at, schedule, predicts, target) for target in ("x_0", "eps"))
         if clip:
             x_0_hat = x_0_hat.clamp(-1, 1)
-        eps_hat = convert(x_0_hat, x_t, at, schedule, "x_0", "eps")
+            eps_hat = convert(x_0_hat, x_t, at, schedule, "x_0", "eps")
 
         large = (1 - alpha_bar_t / alpha_bar_prev) ** 0.5
         sigma_t = eta * ((1 - alpha_bar_prev) / (1 - alpha_bar_t)) ** 0.5 * large
-        direction = (1 - alpha_bar_prev - sigma_t**2) ** 0.5 * eps_hat
-        x_t = alpha_bar_prev**0.5 * x_0_hat + direction
+        signal, direction = alpha_bar_prev**0.5, (1 - alpha_bar_prev - sigma_t**2) ** 0.5
+        x_t = signal.item() * x_0_hat + direction.item() * eps_hat
         if t_prev > 0 and eta > 0:
-            noise = torch.randn(x_t.shape, generator=generator, dtype=x_t.dtype).to(x_t.device)
-            x_t = x_t + (large if variance == "large" else sigma_t) * noise
+            noise = noise_like(x_t, generator)
+            x_t = x_t + (large if variance == "large" else sigma_t).item() * noise
         yield t_prev, x_t, x_0_hat
+
+
+def noise_like(x, generator=None):
+    """Standard normal noise of x's shape `[B, ...]`, drawn on the CPU: from one generator, or from a list of one a row."""
+    if isinstance(generator, list):
+        return torch.cat([noise_like(row[None], source) for row, source in zip(x, generator, strict=True)])
+    return torch.randn(x.shape, generator=generator, dtype=x.dtype).to(x.device)
 
 
 def last(steps):

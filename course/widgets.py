@@ -145,7 +145,11 @@ class MaskPainter:
             return self._tell("nothing is painted, so nothing would be drawn anew")
         self._tell("drawing ...")
         mask = self.mask
-        self.drawn = self.make(mask)
+        try:
+            self.drawn = self.make(mask)
+        except Exception as error:  # pressed on the page, where nobody would see it
+            self._tell(f"that did not work: {error}")
+            raise
         self._show(torch.cat([self.image, self.image * (1 - mask), self.drawn]), ["before", "painted", "drawn"])
         return self._tell(self.say(mask, self.drawn))
 

@@ -149,6 +149,14 @@ def test_replace_refuses_unknown_ways():
             next(editing.replace(None, None, None, None, None, [2, 1], **wrong))
 
 
+def test_a_seed_means_the_same_in_every_batch(sd, pictures, mask):
+    """With fresh noise at every step too: each picture has its own source of chance."""
+    how = {"steps": 3, "resample": 2}
+    both = editing.inpaint(sd, pictures, mask, PROMPTS, SEEDS, **how)
+    second = editing.inpaint(sd, pictures[1:], mask, PROMPTS[1:], SEEDS[1:], **how)
+    assert_close(both[1:], second, atol=1e-3, rtol=0)
+
+
 # ---------------------------------------------------------------- bad input
 
 
@@ -163,9 +171,22 @@ def test_pictures_of_every_kind_become_colour():
         editing.picture(np.zeros((8, 8)))
 
 
-def test_odd_sizes_are_refused(sd):
+def test_sixteen_bits_are_scaled_and_numbers_without_a_white_refused(pictures):
+    ramp = np.linspace(0, 65535, 64 * 64).reshape(64, 64).astype(np.uint16)
+    image = Image.fromarray(ramp)
+    assert image.mode == "I;16"
+    expected = torch.from_numpy(ramp.astype(np.float32)) / 32767.5 - 1
+    assert_close(editing.picture(image)[0, 0], expected, atol=0.01, rtol=0)
+    assert editing.as_mask(image, pictures).mean() == 0.5
+    for mode in ("I", "F"):
+        with pytest.raises(ValueError, match=f"an image of mode {mode} has no fixed white"):
+            editing.picture(Image.new(mode, (8, 8)))
+
+
+@pytest.mark.parametrize("strength", [0.0, 0.75])
+def test_odd_sizes_are_refused(sd, strength):
     with pytest.raises(ValueError, match="60 x 64 is no multiple of 8; try 64 x 64"):
-        editing.image_to_image(sd, torch.zeros(1, 3, 60, 64), ["a dog"])
+        editing.image_to_image(sd, torch.zeros(1, 3, 60, 64), ["a dog"], strength=strength)
 
 
 def test_masks(pictures):

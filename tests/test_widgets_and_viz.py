@@ -114,6 +114,18 @@ def test_painter_draws_only_when_asked_and_shows_the_result():
     assert p.draw() == "50% of the picture was drawn anew." and "role='status'" in p.sentence.value
 
 
+def test_painter_says_what_went_wrong():
+    def fails(mask):
+        raise RuntimeError("out of memory")
+
+    p = painter()
+    p.make = fails
+    p.rectangle(1, 2, 1, 4)
+    with pytest.raises(RuntimeError):
+        p.draw()
+    assert "that did not work: out of memory" in p.sentence.value
+
+
 def test_painter_says_what_is_no_mask():
     p = painter()
     assert "nothing is painted" in p.draw()
