@@ -232,9 +232,7 @@ def fetch(name=FULL, agreed=False, ask=input):
              and (".fp16." in file.rfilename) == (Path(file.rfilename).parent in slim)]  # fmt: skip
     cache = Path(huggingface_hub.constants.HF_HUB_CACHE)
     blobs = cache / ("models--" + name.replace("/", "--")) / "blobs"  # where the hub's client looks first
-    large = [
-        file for file in large if not huggingface_hub.try_to_load_from_cache(name, file.rfilename, revision=info.sha)
-    ]
+    large = [file for file in large if not _placed(name, file.rfilename, info.sha)]
     size = sum(file.size - _fetched(blobs / file.lfs.sha256) for file in large)
     cache.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(cache).free
@@ -265,6 +263,11 @@ def fetch(name=FULL, agreed=False, ask=input):
     check(folder)
     print(f"complete and checked: {folder}")
     return folder
+
+
+def _placed(name, file, revision):
+    """Whether a file of that revision lies in the hub's cache, whole: the client gives it its name last."""
+    return isinstance(huggingface_hub.try_to_load_from_cache(name, file, revision=revision), str)
 
 
 def _fetched(blob):

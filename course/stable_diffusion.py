@@ -51,8 +51,8 @@ class StableDiffusion(NamedTuple):
 def load(name=None, where=None, quiet=False, dtype=None):
     """Stable Diffusion v1 from "mini", a folder in diffusers' layout, or a hub id; says in one line what it took and why.
 
-    name: default the environment variable COURSE_SD; without it the full weights if a GPU and a copy of them are here,
-    else "mini". Nothing is downloaded: `make full-weights` does that. where: a device, default `device.pick`'s.
+    name: default the environment variable COURSE_SD; without it the full weights if a GPU is here and a whole copy of
+    them that fits into it, else "mini". Nothing is downloaded: `make full-weights` does that. where: a device, default `device.pick`'s.
     dtype: the format of numbers, a torch.dtype or its name, default the environment variable COURSE_DTYPE, else float16
     for full weights on a GPU and float32 otherwise.
     Raises WeightsError if there is nothing of that name, files are missing or damaged, it is no Stable Diffusion v1,
