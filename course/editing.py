@@ -37,7 +37,8 @@ def replace(model, x_t, known, mask, schedule, grid, *, paste="noised", noise=No
     paste: what goes into the kept part at every step. "noised": `known` at the level just reached (RePaint Eq. 8);
     "clean": `known` itself; "end": nothing before the last step. noise: used for every level, as diffusers does;
     None draws fresh noise each time, as RePaint does. resample: how often each step is walked, going one step up
-    again in between (RePaint, Sec. 4.2), so that both parts can agree. generator: one, or a list of one a row. Raises ValueError on another paste or resample < 1.
+    again in between (RePaint, Sec. 4.2), so that both parts can agree. generator: one, or a list of one a row.
+    Raises ValueError on another paste or resample < 1.
     """
     if paste not in PASTES or resample < 1:
         raise ValueError(f"paste is one of {', '.join(PASTES)} and resample at least 1; got {paste!r} and {resample}")
