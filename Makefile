@@ -3,59 +3,91 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
+BUILT := $(shell cat $(READY) 2>/dev/null)
+TORCH ?= $(BUILT)
 JOBS ?= 2
 PROMPT := a dog with glasses
 NAME := stable-diffusion-v1-5/stable-diffusion-v1-5
-LAB ?=  # more flags for JupyterLab, for example LAB=--ip=0.0.0.0 in a container
-# one thread for each of the JOBS processes: more would only get in each other's way
-ONE_THREAD := OMP_NUM_THREADS=1 COURSE_THREADS=1
-NBVAL := $(ONE_THREAD) $(BIN)/pytest -q -n $(JOBS) --dist loadscope --nbval-lax --nbval-current-env --nbval-cell-timeout=180
+ONLY ?=
+LAB ?=
 
-.PHONY: help setup lab test test-without-data demo notebooks weights full-weights clean
+# What a user sets reaches the commands through the environment, just as it was typed: quotes, $ and ` are only characters.
+SET := PYTHON TORCH JOBS PROMPT NAME ONLY
+$(foreach name,$(SET),$(if $(filter file,$(origin $(name))),,$(eval override $(name) := $$(value $(name)))))
+export $(SET)
+
+# Where make was called, also by `make -C`: relative folders in COURSE_DATA and COURSE_SD count from there.
+export CALLED_FROM := $(or $(PWD),$(CURDIR))
+HERE := PWD="$$CALLED_FROM"
+
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+# one thread for each of the JOBS processes: more would only get in each other's way
+PYTEST := $(HERE) OMP_NUM_THREADS=1 COURSE_THREADS=1 $(BIN)/pytest -q -n "$$JOBS" --dist loadscope
+
+.PHONY: help setup jobs lab test test-without-data test-browser demo notebooks weights full-weights clean
 
 help:
-	@echo "make lab        open the course in JupyterLab"
-	@echo "make test       ruff, pytest, and every notebook by nbval"
-	@echo "make demo       draw PROMPT=\"a dog with glasses\" into demo/, with the film strip of its denoising"
-	@echo "make notebooks  run all notebooks and store their outputs"
-	@echo "make weights    train again what assets/weights/ holds"
-	@echo "make full-weights  fetch Stable Diffusion v1.5; says size and licence first, then asks"
-	@echo "make clean      remove the environment in $(VENV)"
+	@echo 'make lab           open the course in JupyterLab; LAB="--ip=0.0.0.0" hands it more flags'
+	@echo 'make test          ruff, pytest, and every notebook by nbval, in JOBS=2 processes'
+	@echo 'make demo          draw PROMPT="a dog with glasses" into demo/, with the film strip of its denoising'
+	@echo 'make notebooks     run all notebooks, or ONLY="05 06", and store their outputs'
+	@echo 'make weights       train again what assets/weights/ holds'
+	@echo 'make full-weights  fetch Stable Diffusion v1.5, or NAME=...; says size and licence first, then asks'
+	@echo 'make test-browser  move a slider of every notebook in Chromium'
+	@echo 'make setup         only the environment in $(VENV); TORCH=cpu without CUDA, PYTHON=python3.12 by another Python'
+	@echo 'make clean         remove that environment'
+
+SAME_TORCH := test "$$TORCH" = "$$(cat $(READY))" || \
+	{ echo "$(VENV) was made with TORCH='$$(cat $(READY))'; make clean removes it, for TORCH='$$TORCH'" >&2; exit 1; }
 
 setup: $(READY)
+	@$(SAME_TORCH)
 
-$(READY): requirements.txt constraints.txt pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed; make PYTHON=python3.12 uses another")'
-	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV) || \
-		{ echo "Python's venv module is missing; on Debian and Ubuntu: apt install python3-venv"; exit 1; }
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable . --constraint constraints.txt
-	@touch $(READY)
+$(READY): pyproject.toml constraints.txt
+	@case "$$TORCH" in ''|cpu) ;; *) echo "TORCH is '$$TORCH', but cpu is needed, or nothing for the index's own build" >&2; exit 1;; esac
+	@test ! -e $(READY) || $(SAME_TORCH)
+	@command -v "$$PYTHON" >/dev/null || { echo "PYTHON is '$$PYTHON', and no such program is here; for example PYTHON=python3.12" >&2; exit 1; }
+	@"$$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed; make PYTHON=python3.12 uses another")'
+	@test -x $(BIN)/pip || "$$PYTHON" -m venv $(VENV) || \
+		{ echo "Python's venv module is missing; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+ifeq ($(TORCH),cpu)
+	$(PIP) --no-deps --force-reinstall --index-url https://download.pytorch.org/whl/cpu torch torchvision
+endif
+	$(PIP) --editable '.[lab,dev]'
+	@$(BIN)/jupyter labextension disable @jupyterlab/apputils-extension:announcements >/dev/null 2>&1 # asks about news
+	@printf %s "$$TORCH" >$(READY)
 
-lab: $(READY)
-	$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root,) $(LAB) notebooks/00_start_here.ipynb
+jobs:
+	@case "$$JOBS" in auto) ;; ''|0*|*[!0-9]*) echo "JOBS is '$$JOBS', but a whole number from 1 on is needed, or auto" >&2; exit 1;; esac
 
-test: $(READY)
+lab: setup
+	@unset $(SET); $(HERE) $(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) $(LAB) notebooks/00_start_here.ipynb
+
+test: jobs setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(ONE_THREAD) $(BIN)/pytest -q -n $(JOBS) --dist loadfile
-	$(NBVAL) notebooks/*.ipynb
+	$(PYTEST) tests
+	$(PYTEST) notebooks
 
-# the notebooks and tests that read digits, for the case that COURSE_DATA is not set
-test-without-data: $(READY)
-	$(ONE_THREAD) $(BIN)/pytest -q tests/test_metrics.py tests/test_data.py
-	$(NBVAL) $(shell grep -l "data.digits" notebooks/*.ipynb)
+# the tests and notebooks that read digits, as they go where no COURSE_DATA is set
+test-without-data: jobs setup
+	COURSE_DATA= $(PYTEST) tests/test_metrics.py tests/test_data.py
+	COURSE_DATA= $(PYTEST) $$(grep -l "data.digits" notebooks/*.ipynb)
 
-demo: $(READY)
-	$(BIN)/python -m course.demo "$(PROMPT)"
+test-browser: setup
+	$(BIN)/pytest -q -m browser tests/test_browser.py
 
-notebooks: $(READY)
-	$(BIN)/python tools/store_notebooks.py $(ONLY)
+demo: setup
+	@$(HERE) $(BIN)/python -m course.demo -- "$$PROMPT"
 
-weights: $(READY)
-	for model in digit-judge digit-unet zoo-judge vae decoder clip unet; do $(BIN)/python -m course.train $$model || exit; done
+notebooks: setup
+	@set -f; $(HERE) $(BIN)/python tools/store_notebooks.py $$ONLY
 
-full-weights: $(READY)
-	$(BIN)/python -m course.sd_weights --name $(NAME)
+weights: setup
+	$(BIN)/python -m course.train --all
+
+full-weights: setup
+	@$(BIN)/python -m course.stable_diffusion.fetch --name="$$NAME"
 
 clean:
 	rm -rf $(VENV)

@@ -6,15 +6,14 @@ Image-to-image: figures that wear nothing, and the prompt "a cat with glasses" (
 background. A picture counts as a success if the judge reads glasses and the same subject, and as kept if coat and
 background are still what they were. Dogs with glasses, which no training picture shows, are also counted apart.
 Inpainting: the legs are cut out of dogs and other animals that wear nothing and drawn anew in red or yellow boots.
+Beside each stands what the judge reads of true renderings of the scenes that were asked for.
 """
 
-import argparse
-import json
-
-import numpy as np
 import torch
+import zoo
 
-from course import device, editing, metrics, stable_diffusion, toy_zoo, train_zoo
+from course import judges, pictures, stable_diffusion, toy_zoo
+from course.stable_diffusion import edit
 
 ANIMALS = ("dog", "cat", "mouse", "rabbit")
 
@@ -22,67 +21,63 @@ ANIMALS = ("dog", "cat", "mouse", "rabbit")
 def bare(n, seed):
     """n pictures `[n, 3, 64, 64]` of animals that wear nothing, and their scenes."""
     scenes = [scene for scene in toy_zoo.all_scenes() if scene.subject in ANIMALS and scene.worn == "nothing"]
-    pictures, _, shown = toy_zoo.examples(n, seed=seed, scenes=scenes)
-    return train_zoo.pixels(pictures).contiguous(), shown
-
-
-def share(flags):
-    return round(float(np.mean(flags)), 4)
-
-
-def in_parts(draw, x, prompts, size=20):
-    """draw(pictures, prompts, seeds) on a few pictures at once."""
-    rows = [slice(i, i + size) for i in range(0, len(x), size)]
-    return torch.cat([draw(x[part], prompts[part], range(len(x))[part]) for part in rows])
+    x, _, shown = toy_zoo.examples(n, seed=seed, scenes=scenes)
+    return pictures.from_uint8(x).contiguous(), shown
 
 
 def judged(seen, shown, worn):
-    dog = [scene.subject == "dog" for scene in shown]
+    """Shares of the scenes seen in which the right thing is worn, and all else is as it was shown."""
     right = [a.worn == wanted and a.subject == b.subject for a, b, wanted in zip(seen, shown, worn)]
     kept = [(a.coat, a.background) == (b.coat, b.background) for a, b in zip(seen, shown)]
-    both = [a and b for a, b in zip(right, kept)]
-    dogs = share([a for a, is_dog in zip(right, dog) if is_dog])
-    return {"success": share(right), "coat_and_background_kept": share(kept), "both": share(both), "success_dogs": dogs}
+    return {
+        "success": zoo.share(right),
+        "coat_and_background_kept": zoo.share(kept),
+        "both": zoo.share([a and b for a, b in zip(right, kept)]),
+        "success_dogs": zoo.share([a for a, scene in zip(right, shown) if scene.subject == "dog"]),
+    }
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = zoo.parser(__doc__)
     parser.add_argument("--pictures", type=int, default=100)
     parser.add_argument("--strengths", type=float, nargs="+", default=[0.2, 0.3, 0.4, 0.5, 0.6, 0.8])
     parser.add_argument("--guidance-scale", type=float, default=stable_diffusion.GUIDANCE_SCALE)
-    parser.add_argument("--steps", type=int, default=25)
-    parser.add_argument("--threads", type=int, default=1)
-    args = parser.parse_args()
-    device.pick(args.threads, quiet=True)
-    sd, judge = stable_diffusion.load_mini(), metrics.load_zoo_judge()
+    args = zoo.parse(parser)
+    sd, judge = stable_diffusion.load_mini(), judges.load_zoo_judge()
     choices = {"steps": args.steps, "guidance_scale": args.guidance_scale}
 
+    def measure(what, function, x, shown, worn):
+        prompts = [f"a {scene.subject} with {thing}" for scene, thing in zip(shown, worn)]
+        out = stable_diffusion.in_parts(function, 20, x, prompts, range(len(x)))
+        zoo.say(**what, **judged(judge.read(out), shown, worn))
+        return out
+
+    def measure_true(what, shown, worn):
+        asked = [scene._replace(worn=thing) for scene, thing in zip(shown, worn)]
+        zoo.say(what=what, how="true renderings", **judged(judge.read(zoo.renderings(asked, seed=9)), shown, worn))
+
     x, shown = bare(args.pictures, seed=21)
-    prompts = [f"a {scene.subject} with glasses" for scene in shown]
+    glasses = ["glasses"] * len(x)
+    measure_true("image to image", shown, glasses)
     for strength in args.strengths:
 
-        def draw(*batch, strength=strength):
-            return editing.image_to_image(sd, *batch, strength=strength, **choices)
+        def draw(*rows, strength=strength):
+            return edit.image_to_image(sd, *rows, strength=strength, **choices)
 
-        seen = judge.read(in_parts(draw, x, prompts))
-        figures = judged(seen, shown, ["glasses"] * len(shown))
-        print(json.dumps({"what": "image to image", "strength": strength} | figures), flush=True)
+        measure({"what": "image to image", "strength": strength}, draw, x, shown, glasses)
 
     x, shown = bare(args.pictures, seed=22)
-    boots = [("red boots", "yellow boots")[i % 2] for i in range(len(shown))]
-    prompts = [f"a {scene.subject} with {worn}" for scene, worn in zip(shown, boots)]
+    boots = [("red boots", "yellow boots")[i % 2] for i in range(len(x))]
     mask = torch.zeros(1, 1, 64, 64)
     mask[..., 40:, :] = 1  # the belly ends, the legs begin
+    measure_true("inpainted legs", shown, boots)
     for name, more in (("plain", {}), ("resampled 4 times", {"resample": 4})):
 
-        def fill(*batch, more=more):
-            pictures, *rest = batch
-            return editing.inpaint(sd, pictures, mask, *rest, **choices, **more)
+        def fill(x, *rows, more=more):
+            return edit.inpaint(sd, x, mask, *rows, **choices, **more)
 
-        out = in_parts(fill, x, prompts)
-        figures = judged(judge.read(out), shown, boots)
-        kept = torch.equal(out * (1 - mask), x * (1 - mask))
-        print(json.dumps({"what": "inpainted legs", "how": name, "kept_pixels_identical": kept} | figures), flush=True)
+        out = measure({"what": "inpainted legs", "how": name}, fill, x, shown, boots)
+        zoo.say(what="inpainted legs", how=name, kept_pixels_identical=torch.equal(out * (1 - mask), x * (1 - mask)))
 
 
 if __name__ == "__main__":

@@ -15,10 +15,12 @@ import time
 from pathlib import Path
 
 import torch
-from diffusers import AutoencoderKL, StableDiffusionPipeline, UNet2DConditionModel
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+from transformers import CLIPTokenizer
 
-from course import device, sd_weights, stable_diffusion, train_zoo, weights
+from course import stable_diffusion, weights
+from course.device import setup
+from course.stable_diffusion import v15
+from course.stable_diffusion.check import MINI
 
 COUNTS = {"unet": 859_520_964, "vae": 83_653_863, "text_encoder": 123_060_480}  # the published weights
 
@@ -26,27 +28,11 @@ COUNTS = {"unet": 859_520_964, "vae": 83_653_863, "text_encoder": 123_060_480}  
 def build(folder):
     """Write a pipeline folder with v1.5's configuration, random float16 weights, and the course's tokenizer for 77 tokens."""
     torch.manual_seed(0)
-    tokenizer = CLIPTokenizer.from_pretrained(weights.FOLDER / sd_weights.MINI / "tokenizer")
+    tokenizer = CLIPTokenizer.from_pretrained(weights.FOLDER / MINI / "tokenizer")
     tokenizer.model_max_length = 77
-    text = CLIPTextConfig(
-        vocab_size=49408, hidden_size=768, intermediate_size=3072, num_hidden_layers=12, num_attention_heads=12,
-        max_position_embeddings=77, bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-    )  # fmt: skip
-    vae = AutoencoderKL(
-        block_out_channels=(128, 256, 512, 512), layers_per_block=2, sample_size=512,
-        down_block_types=("DownEncoderBlock2D",) * 4, up_block_types=("UpDecoderBlock2D",) * 4,
-    )  # fmt: skip
-    unet = UNet2DConditionModel(sample_size=64, cross_attention_dim=768)  # the rest of v1.5 are the library's defaults
-    parts = {"tokenizer": tokenizer, "text_encoder": CLIPTextModel(text).half(), "unet": unet.half(), "vae": vae.half()}
-    train_zoo.pipeline(**parts).save_pretrained(folder)
-
-
-def stock(sd):
-    nothing = {"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False}
-    pipeline = StableDiffusionPipeline(**{part: getattr(sd, part) for part in sd._fields[:5]}, **nothing)
-    pipeline.set_progress_bar_config(disable=True)
-    return pipeline
+    parts = {name: network.half() for name, network in v15.skeleton(device="cpu").items()}
+    sd = stable_diffusion.StableDiffusion(tokenizer, **parts, scheduler=stable_diffusion.make_scheduler())
+    stable_diffusion.as_pipeline(sd).save_pretrained(folder)
 
 
 def ours(sd, prompts, steps, size):
@@ -81,7 +67,7 @@ def main():
     parser.add_argument("--folder", type=Path, help="where to keep the random weights; default: nowhere")
     parser.add_argument("--steps", type=int, help="default 25 on a GPU, 2 without")
     args = parser.parse_args()
-    where = device.pick()
+    device = setup()
 
     def say(**line):
         print(json.dumps(line), flush=True)
@@ -94,13 +80,13 @@ def main():
         counts = {part: weights.parameters(getattr(sd, part)) for part in COUNTS}
         say(what="parameters", **counts, as_published=counts == COUNTS)
 
-        on_gpu = where.type == "cuda"
+        on_gpu = device.type == "cuda"
         steps, size = args.steps or (25 if on_gpu else 2), (512, 512) if on_gpu else (64, 64)
-        pipeline = stock(sd)
+        pipeline = stable_diffusion.as_pipeline(sd)
         a, b = ours(sd, ["a dog"], steps, size), theirs(pipeline, ["a dog"], steps, size)
         say(what="largest difference of pixels in [-1, 1]", steps=steps, size=size, value=(a - b).abs().max().item())
         if not on_gpu:
-            return say(what="speed", measured=False, why=f"no CUDA device; this ran on {where.type}")
+            return say(what="speed", measured=False, why=f"no CUDA device; this ran on {device.type}")
 
         for batch in (1, 4):
             prompts = ["a dog"] * batch

@@ -1,6 +1,6 @@
 """Run each notebook in a fresh process and print its seconds and peak memory, one JSON line a notebook.
 
-    python benchmarks/notebooks.py [NUMBER ...]
+    python benchmarks/notebooks.py [NOTEBOOK ...]
 
 The numbers include the kernel's start. Memory is the largest resident set of the kernel process (POSIX only).
 """
@@ -9,9 +9,9 @@ import json
 import subprocess
 import sys
 import time
-from pathlib import Path
 
-NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
+from course import index
+
 RUN = """
 import sys, nbformat, nbclient, pathlib, resource
 path = pathlib.Path(sys.argv[1])
@@ -20,17 +20,18 @@ print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
 """
 
 
-def main(numbers):
-    for path in sorted(NOTEBOOKS.glob("*.ipynb")):
-        if numbers and path.name[:2] not in numbers:
-            continue
+def main(words):
+    try:
+        chosen = index.choose(words)
+    except ValueError as error:
+        raise SystemExit(f"error: {error}") from None
+    for row in chosen:
         started = time.monotonic()
-        done = subprocess.run([sys.executable, "-c", RUN, str(path)], capture_output=True, text=True, check=True)
+        done = subprocess.run([sys.executable, "-c", RUN, str(row.path)], stdout=subprocess.PIPE, text=True, check=True)
         unit = 1 if sys.platform == "darwin" else 1024  # bytes on macOS, kilobytes on Linux
         peak = int(done.stdout.split()[-1]) * unit / 1e6
-        print(
-            json.dumps({"notebook": path.stem, "seconds": round(time.monotonic() - started, 1), "peak_MB": round(peak)})
-        )
+        seconds = time.monotonic() - started
+        print(json.dumps({"notebook": row.name, "seconds": round(seconds, 1), "peak_MB": round(peak)}), flush=True)
 
 
 if __name__ == "__main__":

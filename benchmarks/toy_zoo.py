@@ -3,37 +3,32 @@
     python benchmarks/toy_zoo.py --prompts FILE --guidance-scale 3 --steps 25 --seed 0 --out images.npy
 
 Writes (N, 64, 64, 3), uint8. An empty line is the empty prompt. Seconds are processor time of drawing and
-decoding; loading comes on top. Linux only
-(memory is read from the system). Picture i is drawn from seed + i.
+decoding; loading comes on top. Linux only (memory is read from the system). Picture i is drawn from seed + i.
 """
 
-import argparse
-import json
 import resource
 import sys
 import time
 from pathlib import Path
 
 import numpy as np
+import zoo
 
-from course import device, stable_diffusion
+from course import pictures, stable_diffusion
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = zoo.parser(__doc__)
     parser.add_argument("--prompts", type=Path, required=True)
     parser.add_argument("--guidance-scale", type=float, default=stable_diffusion.GUIDANCE_SCALE)
-    parser.add_argument("--steps", type=int, default=25, help="guided steps, two network calls each")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--out", type=Path, default=Path("images.npy"))
-    args = parser.parse_args()
-    if not args.prompts.exists() or args.prompts.is_dir():
+    args = zoo.parse(parser)
+    if not args.prompts.is_file():
         sys.exit(f"there is no file {args.prompts}; --prompts takes a text file with one prompt a line")
     prompts = args.prompts.read_text("utf-8").splitlines()
     if not prompts:
         sys.exit(f"{args.prompts} is empty; write one prompt a line")
-    device.pick(args.threads, quiet=True)
 
     sd = stable_diffusion.load_mini()
     choices = {"steps": args.steps, "guidance_scale": args.guidance_scale}
@@ -41,16 +36,14 @@ def main():
     x = stable_diffusion.generate(sd, prompts, range(args.seed, args.seed + len(prompts)), **choices)
     seconds = time.process_time() - started
 
-    np.save(args.out, ((x.movedim(1, -1) + 1) * 127.5).round().byte().numpy())
-    line = {
-        "prompts": len(prompts),
-        "steps": args.steps,
-        "guidance_scale": args.guidance_scale,
-        "seconds_per_image": round(seconds / len(prompts), 3),
-        "threads": args.threads,
-        "peak_memory_gb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6, 2),  # kilobytes on Linux
-    }
-    print(json.dumps(line))
+    np.save(args.out, np.stack([np.asarray(image) for image in pictures.to_images(x)]))
+    zoo.say(
+        prompts=len(prompts),
+        **choices,
+        seconds_per_image=round(seconds / len(prompts), 3),
+        threads=args.threads,
+        peak_memory_gb=round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6, 2),  # kilobytes on Linux
+    )
 
 
 if __name__ == "__main__":

@@ -1,56 +1,36 @@
-"""The judges of the course's pictures: small classifiers, and distances between their features.
+"""Distances between sets of pictures, and shares of them that a judge reads right.
 
-The Fréchet distance here is taken on this classifier's features, so it must not be put beside
-published FID values, which use another network (Heusel et al. 2017, arXiv 1706.08500).
+The Fréchet distance here is taken on the features of the course's own judges (`judges.py`), so it must not be put
+beside published FID values, which use another network (Heusel et al. 2017, arXiv 1706.08500).
 """
 
 import torch
-import torch.nn.functional as F
-from torch import nn
 
-from course import toy_zoo, weights
-
-
-class DigitClassifier(nn.Module):
-    """Digits in [-1, 1] `[B, 1, 28, 28]` to logits `[B, 10]`; `features` gives the 64 numbers before them."""
-
-    def __init__(self):
-        super().__init__()
-        self.body = nn.Sequential(
-            nn.Conv2d(1, 16, 3, stride=2, padding=1), nn.BatchNorm2d(16), nn.ReLU(),
-            nn.Conv2d(16, 32, 3, padding=1), nn.BatchNorm2d(32), nn.ReLU(),
-            nn.Conv2d(32, 64, 3, stride=2, padding=1), nn.BatchNorm2d(64), nn.ReLU(),
-            nn.Conv2d(64, 64, 3, padding=1), nn.BatchNorm2d(64), nn.ReLU(),
-            nn.Flatten(), nn.Linear(64 * 7 * 7, 64), nn.BatchNorm1d(64), nn.ReLU(),
-        )  # fmt: skip
-        self.head = nn.Linear(64, 10)
-
-    def features(self, x):
-        return self.body(x)
-
-    def forward(self, x):
-        return self.head(self.features(x))
-
-
-def load_judge():
-    """The shipped classifier, which reads 99.5 % of MNIST's test digits right (its model card has the exact figure)."""
-    return weights.load("digit-judge", DigitClassifier)
+from course import pictures, toy_zoo
 
 
 @torch.no_grad()
 def in_batches(function, x, size=1000):
-    """`function(x)`, a thousand rows at a time, so that memory stays small."""
+    """`function(x)`, `size` rows at a time, so that memory stays small."""
     return torch.cat([function(part) for part in x.split(size)])
 
 
+def _check(judge, x, what="pictures"):
+    """Raise ValueError if the judge cannot read x, or, where it does not know what it reads, if x is not finite."""
+    if hasattr(judge, "check"):
+        judge.check(x, what)
+    elif not x.isfinite().all():
+        raise ValueError(f"{what} hold NaN or infinity: look at what made them")
+
+
 def judged_distance(judge, a, b):
-    """Fréchet distance between two sets of pictures in [-1, 1] on the features of their judge; 0 is equal."""
+    """Fréchet distance between two sets of pictures in [-1, 1] on the features of their judge; 0 is equal.
+
+    a, b: `[N, C, H, W]`, `[M, C, H, W]`. Raises ValueError if the judge cannot read them, or on fewer than two.
+    """
+    _check(judge, a, "the first pictures")
+    _check(judge, b, "the second pictures")
     return frechet_distance(in_batches(judge.features, a), in_batches(judge.features, b))
-
-
-def accuracy(judge, x, labels):
-    """Share of the digits `[N, 1, 28, 28]` that the judge reads as their label `[N]`, in 0..1."""
-    return (in_batches(judge, x).argmax(dim=1) == labels).float().mean().item()
 
 
 def frechet_distance(a, b):
@@ -71,68 +51,48 @@ def frechet_distance(a, b):
     return (mean + cov_a.trace() + cov_b.trace() - 2 * roots.sum()).item()
 
 
-def fit_judge(judge, images, labels, epochs=6, seed=0, batch_size=128):
-    """Train the classifier on digits moved by up to 2 pixels, with a one-cycle rate. A generator of (share done, loss)."""
-    generator = torch.Generator().manual_seed(seed)
-    optimizer = torch.optim.AdamW(judge.parameters(), weight_decay=0.05)
-    steps = epochs * (len(images) // batch_size)
-    rate = torch.optim.lr_scheduler.OneCycleLR(optimizer, 4e-3, total_steps=steps)
-    judge.train()
-    for step in range(steps):
-        if step % (steps // epochs) == 0:
-            order = torch.randperm(len(images), generator=generator).split(batch_size)
-        rows = order[step % (steps // epochs)]
-        shift = torch.randint(-2, 3, (2,), generator=generator).tolist()
-        moved = torch.roll(images[rows], shift, dims=(2, 3))
-        loss = F.cross_entropy(judge(moved), labels[rows], label_smoothing=0.05)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        rate.step()
-        yield (step + 1) / steps, loss.item()
-    judge.eval()
+def real_distance(judge, digits, labels, test_images, draws=10, seed=0):
+    """What real digits would get: the Fréchet distance of as many of the same labels. Returns the mean of the draws and their std.
+
+    The same labels, because a chance draw of real digits lies farther from the test digits than one with ten equal classes,
+    and would flatter drawn digits whose labels were asked for in turn. digits: `data.Digits` to draw from; labels: long
+    `[N]`, those asked for; test_images: what the distance is taken to. Raises ValueError where a label has too few digits.
+    """
+    wanted = labels.cpu().bincount()
+    here = digits.labels.bincount(minlength=len(wanted))
+    for label, count in enumerate(wanted):
+        if here[label] < count:
+            raise ValueError(f"{count} digits {label} are wanted, but there are {here[label]}: ask for fewer labels")
+    _check(judge, digits.images, "the digits")
+    _check(judge, test_images, "the test digits")
+    test, generator, distances = in_batches(judge.features, test_images), torch.Generator().manual_seed(seed), []
+    for _ in range(draws):
+        order = torch.randperm(len(digits.labels), generator=generator)
+        rows = [order[digits.labels[order] == label][:count] for label, count in enumerate(wanted)]
+        features = in_batches(judge.features, digits.images[torch.cat(rows)])
+        distances.append(frechet_distance(features, test))
+    distances = torch.tensor(distances)
+    return distances.mean().item(), distances.std().item()
 
 
-class ZooJudge(nn.Module):
-    """Toy Zoo pictures in [-1, 1] `[B, 3, 64, 64]` to one row of logits for each attribute; `features` gives 128 numbers."""
+def accuracy(judge, x, labels):
+    """Share of the digits `[N, 1, 28, 28]` in [-1, 1] that the judge reads as their label, long `[N]`, in 0..1.
 
-    def __init__(self):
-        super().__init__()
-        widths, layers = (3, 24, 48, 96, 96), []
-        for before, after in zip(widths, widths[1:]):
-            for stride, wide in ((2, before), (1, after)):
-                layers += [nn.Conv2d(wide, after, 3, stride, 1), nn.GroupNorm(8, after), nn.ReLU()]
-        self.body = nn.Sequential(*layers)  # [B, 96, 4, 4]
-        self.narrow = nn.Sequential(nn.Flatten(), nn.Linear(96 * 16, 128), nn.LayerNorm(128), nn.ReLU())
-        self.heads = nn.ModuleDict({name: nn.Linear(128, len(values)) for name, values in toy_zoo.ATTRIBUTES.items()})
-
-    def features(self, x):
-        return self.narrow(self.body(x))
-
-    def forward(self, x):
-        h = self.features(x)
-        return {name: head(h) for name, head in self.heads.items()}
-
-    @torch.no_grad()
-    def read(self, x):
-        """The scenes that the judge sees in the pictures, as a list of `Scene`."""
-        rows = torch.cat(
-            [torch.stack([logits.argmax(1) for logits in self(part).values()], 1) for part in x.split(250)]
-        )
-        seen = [[values[i] for values, i in zip(toy_zoo.ATTRIBUTES.values(), row)] for row in rows.tolist()]
-        return [toy_zoo.Scene(s, None if s == "pizza" else c, b, w) for s, c, b, w in seen]
-
-
-def load_zoo_judge():
-    """The shipped reader of Toy Zoo pictures (its model card has its figures)."""
-    return weights.load("zoo-judge", ZooJudge)
+    Raises ValueError if the judge cannot read them, or if they are not as many as the labels.
+    """
+    _check(judge, x, "digits")
+    if labels.shape != x.shape[:1]:
+        raise ValueError(f"one label a digit is needed; got labels {tuple(labels.shape)} for {len(x)} digits")
+    return (in_batches(judge, x).argmax(dim=1) == labels).float().mean().item()
 
 
 def prompt_accuracy(judge, x, prompts):
     """Share of the pictures `[N, 3, 64, 64]` in [-1, 1] that show everything their prompt names, in 0..1.
 
-    Raises ValueError if a prompt names nothing of Toy Zoo, for then every picture would be right.
+    Raises ValueError if the judge cannot read them, or if a prompt names nothing of Toy Zoo, for then every picture
+    would be right.
     """
+    prompts = [prompts] if isinstance(prompts, str) else prompts
     wanted = [toy_zoo.parse(prompt) for prompt in prompts]
     if not all(wanted) or len(wanted) != len(x):
         empty = next((prompt for prompt, names in zip(prompts, wanted) if not names), f"{len(wanted)} prompts")
@@ -144,10 +104,13 @@ def prompt_accuracy(judge, x, prompts):
 
 
 def diversity(judge, x, groups):
-    """Mean distance of two pictures of one group (say, of one prompt) on the judge's features. groups: `[N]` numbers.
+    """Mean distance of two pictures `[N, C, H, W]` of one group (say, of one prompt) on the judge's features. groups: `[N]`.
 
-    Put it beside the same of true renderings. Raises ValueError if no group has two pictures.
+    Put it beside the same of true renderings. Raises ValueError if the judge cannot read them, or if no group has two.
     """
+    _check(judge, x)
+    if groups.shape != x.shape[:1]:
+        raise ValueError(f"one group a picture is needed; got groups {tuple(groups.shape)} for {len(x)} pictures")
     features = in_batches(judge.features, x)
     sets = [features[groups == group] for group in groups.unique()]
     distances = [torch.pdist(same) for same in sets if len(same) > 1]
@@ -157,5 +120,12 @@ def diversity(judge, x, groups):
 
 
 def psnr(a, b):
-    """Peak signal-to-noise ratio of pictures in [-1, 1], in dB, the mean over the pictures; `[N, ...]` each."""
+    """Peak signal-to-noise ratio of pictures `[N, C, H, W]` in [-1, 1], in dB, the mean over the pictures; equal ones: infinity.
+
+    Raises ValueError on other pictures, and on two sets of different shape.
+    """
+    for x, what in ((a, "the first pictures"), (b, "the second pictures")):
+        pictures.check(x, what, x.shape[1] if x.dim() == 4 else 3, limit=10)
+    if a.shape != b.shape:
+        raise ValueError(f"both sets must have one shape; got {tuple(a.shape)} and {tuple(b.shape)}")
     return (10 * torch.log10(4 / (a - b).square().flatten(1).mean(1))).mean().item()

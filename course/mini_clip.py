@@ -7,6 +7,7 @@ attends to, as in Stable Diffusion v1. Letters in the shape comments: B pairs, L
 import copy
 import json
 import warnings
+from collections.abc import Iterable, Mapping, Set
 
 import torch
 import torch.nn.functional as F
@@ -18,7 +19,7 @@ START, END = "<|startoftext|>", "<|endoftext|>"
 
 
 def make_tokenizer(captions, merges=400):
-    """A lower-case byte-pair tokenizer: merges learned from `captions`, and every byte, so that any text can be written."""
+    """A lower-case byte-pair tokenizer: merges learned from `captions`, and every byte, so any text can be written."""
     letters = sorted(pre_tokenizers.ByteLevel.alphabet())
     letters += [letter + "</w>" for letter in letters]  # inside a word, and at its end
     start = CLIPTokenizer(vocab={token: i for i, token in enumerate([*letters, START, END])}, merges=[])
@@ -28,19 +29,35 @@ def make_tokenizer(captions, merges=400):
     return CLIPTokenizer(vocab={token: i for i, token in enumerate(words)}, merges=pairs, model_max_length=CONTEXT)
 
 
+def as_texts(texts, what="texts"):
+    """A list of strings from a list, tuple, array or generator of them: the tokenizer would join pairs, silently.
+
+    Raises ValueError on a single string, on none at all, and on everything else in the list. what: its name there.
+    """
+    if isinstance(texts, str | bytes):
+        raise ValueError(f"{what} is a list of strings; write [{texts!r}]")
+    if not isinstance(texts, Iterable) or isinstance(texts, Set | Mapping):  # those have no order to rely on
+        raise ValueError(f"{what} is a list of strings, such as ['a dog']; got {texts!r}")
+    texts = list(texts)
+    wrong = [text for text in texts if not isinstance(text, str) or text != text.encode(errors="ignore").decode()]
+    if wrong or not texts:
+        got = f"{wrong[0]!r} in it" if wrong else "none"
+        raise ValueError(f"{what} is a list of strings, one a picture, such as ['a dog', 'a cat']; got {got}")
+    return texts
+
+
 def tokens(tokenizer, texts):
     """Texts as token numbers, long `[B, L]`, filled up with the end token; too long ones are cut, with a warning.
 
-    Raises ValueError on a single string.
+    Raises ValueError on other lists than `as_texts` takes.
     """
-    if isinstance(texts, str):
-        raise ValueError(f"texts is a list of strings; write [{texts!r}]")
+    texts = as_texts(texts)
     limit = tokenizer.model_max_length
-    for row in tokenizer(list(texts), verbose=False).input_ids:
+    for row in tokenizer(texts, verbose=False).input_ids:
         if len(row) > limit:
             lost = tokenizer.decode(row[limit - 1 : -1]).strip()
             warnings.warn(f"a prompt has {len(row)} tokens, but {limit} are read; cut off: {lost!r}", stacklevel=2)
-    padded = tokenizer(list(texts), padding="max_length", truncation=True, return_tensors="pt")
+    padded = tokenizer(texts, padding="max_length", truncation=True, return_tensors="pt")
     return padded.input_ids
 
 
@@ -90,9 +107,9 @@ def cosines(clip, tokenizer, texts, pixels):
 def text_encoder(clip, layers=1):
     """The first layers of a CLIP's text half as the `CLIPTextModel` that Stable Diffusion's folder holds.
 
-    Stable Diffusion v1 takes all layers, v2 all but the last. Here one of three: after it "glasses" still reads much the
-    same behind "a dog" as behind "a cat". With the states of all three, the U-Net, which never sees dogs with glasses in
-    training, left the glasses off every second dog that should wear them.
+    Stable Diffusion v1 takes all layers, v2 all but the last. Here one of three: after it "glasses" still reads much
+    the same behind "a dog" as behind "a cat". With the states of all three, the U-Net, which never sees dogs with
+    glasses in training, left the glasses off every second dog that should wear them.
     """
     config = copy.deepcopy(clip.config.text_config)
     config.num_hidden_layers = layers

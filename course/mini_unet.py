@@ -36,6 +36,11 @@ def zero(layer):
     return layer
 
 
+def upsample(c_in, c_out):
+    """Every place repeated to two by two, then a convolution: `[B, c_in, H, W]` to `[B, c_out, 2H, 2W]`."""
+    return nn.Sequential(nn.Upsample(scale_factor=2), nn.Conv2d(c_in, c_out, 3, padding=1))
+
+
 class ResBlock(nn.Module):
     """Two convolutions beside a shortcut; the embedding scales and shifts what lies between.
 
@@ -80,7 +85,7 @@ class SelfAttention(nn.Module):
 
 
 class MiniUNet(nn.Module):
-    """Image and level in, tensor of the image's shape out: the `eps_model` of the course.
+    """Image and level in, tensor of the image's shape out: the network of the course's denoisers.
 
     x_t: `[B, in_channels, H, W]`, H and W divisible by patch * 2 ** (len(channels) - 1).
     t: `[B]` in 1..T. c: `[B]` class numbers in 0..num_classes - 1, or `c_null` (the learned
@@ -100,13 +105,15 @@ class MiniUNet(nn.Module):
         self.embed_t = nn.Sequential(nn.Linear(self.width, dim), nn.SiLU(), nn.Linear(dim, dim))
         self.embed_c = nn.Embedding(num_classes + 1, dim) if num_classes else None
 
-        self.first = nn.Conv2d(in_channels * patch**2, channels[0], 3, padding=1)
-        self.down = nn.ModuleList(ResBlock(c, c, dim) for c in channels)
-        self.shrink = nn.ModuleList(nn.Conv2d(a, b, 3, stride=2, padding=1) for a, b in pairwise(channels))
-        self.middle = nn.ModuleList([ResBlock(deep, deep, dim), SelfAttention(deep), ResBlock(deep, deep, dim)])
-        self.up = nn.ModuleList(ResBlock(2 * c if skips else c, c, dim) for c in channels)
-        self.grow = nn.ModuleList(nn.Conv2d(b, a, 3, padding=1) for a, b in pairwise(channels))
-        self.last = nn.Sequential(
+        self.conv_in = nn.Conv2d(in_channels * patch**2, channels[0], 3, padding=1)
+        self.down_blocks = nn.ModuleList(ResBlock(c, c, dim) for c in channels)
+        self.downsample = nn.ModuleList(nn.Conv2d(a, b, 3, stride=2, padding=1) for a, b in pairwise(channels))
+        self.mid = nn.ModuleList([ResBlock(deep, deep, dim), SelfAttention(deep), ResBlock(deep, deep, dim)])
+        up = [ResBlock(2 * c if skips else c, c, dim) for c in channels]
+        larger = [upsample(b, a) for a, b in pairwise(channels)]
+        self.up_blocks = nn.ModuleList(up[::-1])  # the deepest first, as the decoder walks
+        self.upsample = nn.ModuleList(larger[::-1])
+        self.conv_out = nn.Sequential(
             nn.GroupNorm(8, channels[0]), nn.SiLU(), zero(nn.Conv2d(channels[0], in_channels * patch**2, 3, padding=1))
         )
 
@@ -116,33 +123,32 @@ class MiniUNet(nn.Module):
         if self.embed_c is not None:
             emb = emb + self.embed_c(torch.full_like(t, self.c_null) if c is None else c)
 
-        h = self.first(F.pixel_unshuffle(x_t, self.patch))  # [B, C, H/patch, W/patch]
+        h = self.conv_in(F.pixel_unshuffle(x_t, self.patch))  # [B, C, H/patch, W/patch]
         bridges = []
-        for level, block in enumerate(self.down):  # encoder: halve H and W, widen C
-            h = block(self.shrink[level - 1](h) if level else h, emb)
+        for smaller, block in zip([nn.Identity(), *self.downsample], self.down_blocks):  # halve H and W, widen C
+            h = block(smaller(h), emb)
             bridges.append(h)
 
-        before, attention, after = self.middle
+        before, attention, after = self.mid
         h = after(attention(before(h, emb)), emb)
 
-        for level in reversed(range(len(self.up))):  # decoder: the way back, with the encoder's details
-            h = self.up[level](torch.cat([h, bridges[level]], dim=1) if self.skips else h, emb)
-            if level:
-                h = self.grow[level - 1](F.interpolate(h, scale_factor=2.0, mode="nearest"))
-        return F.pixel_shuffle(self.last(h), self.patch)  # [B, in_channels, H, W]
+        for block, larger in zip(self.up_blocks, [*self.upsample, nn.Identity()]):  # the way back
+            if self.skips:
+                h = torch.cat([h, bridges.pop()], dim=1)  # [B, 2C, ...]: with the encoder's details
+            h = larger(block(h, emb))
+        return F.pixel_shuffle(self.conv_out(h), self.patch)  # [B, in_channels, H, W]
 
     def check(self, x_t, t, c):
-        """Raise a ValueError that says what is wrong with the input, what is allowed and how to mend it."""
-        channels, multiple = self.config["in_channels"], self.patch * 2 ** len(self.shrink)
-        if x_t.dim() != 4 or x_t.shape[1] != channels:
-            raise ValueError(f"x_t needs shape [B, {channels}, H, W], {channels} channels; got {tuple(x_t.shape)}")
-        if x_t.shape[2] % multiple or x_t.shape[3] % multiple:
-            raise ValueError(f"H and W must be divisible by {multiple}; got {tuple(x_t.shape[2:])}. Pad the images.")
+        """Raise a ValueError that says what is wrong with shapes, or labels on the CPU: a GPU is asked nothing."""
+        channels, multiple, rows = self.config["in_channels"], self.patch * 2 ** len(self.downsample), x_t.shape[:1]
+        if x_t.dim() != 4 or x_t.shape[1] != channels or any(side % multiple for side in x_t.shape[2:]):
+            allowed = f"[B, {channels}, H, W], {channels} channels, H and W divisible by {multiple}"
+            raise ValueError(f"x_t needs shape {allowed}; got {tuple(x_t.shape)}. Pad or crop the images.")
         for name, one in [("t", t)] if c is None else [("t", t), ("c", c)]:
-            if not isinstance(one, torch.Tensor) or one.shape != x_t.shape[:1]:
+            if not isinstance(one, torch.Tensor) or one.shape != rows:
                 got = tuple(one.shape) if isinstance(one, torch.Tensor) else repr(one)
-                raise ValueError(f"{name} must be a tensor of shape {tuple(x_t.shape[:1])}, one an image; got {got}")
+                raise ValueError(f"{name} must be a tensor of shape {tuple(rows)}, one an image; got {got}")
         if c is not None and self.embed_c is None:
             raise ValueError("this network was built without num_classes and takes no labels c")
-        if c is not None and (c.min() < 0 or c.max() > self.c_null):
+        if c is not None and c.device.type == "cpu" and len(c) and not 0 <= c.min() <= c.max() <= self.c_null:
             raise ValueError(f"labels c lie in 0..{self.c_null} ({self.c_null} says nothing); got {c}")

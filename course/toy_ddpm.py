@@ -1,216 +1,231 @@
-"""Denoising diffusion in a few nouns and verbs: Ho, Jain, Abbeel 2020 (DDPM, arXiv 2006.11239).
+"""Gaussian diffusion in a few nouns and verbs: x_t = signal_t x_0 + std_t eps.
 
-Time runs 1..T as in the paper; every array has T + 1 entries and index 0 means "clean".
-Letters in the shape comments: B images in a batch, T steps, K points or mixture components.
-An `eps_model` is anything called as `model(x_t, t)` or `model(x_t, t, c)` that returns a
-tensor of x_t's shape; `predicts` says what that tensor is: "eps", "x_0", "v" or "score".
+Ho, Jain, Abbeel 2020 (DDPM, arXiv 2006.11239) and what came after. Time runs 1..T as in DDPM, index 0 means clean.
+A schedule is a pair of arrays (`schedules.py`), a denoiser a network with what it was trained for (`denoisers.py`);
+here is what is done with them. A step leads a denoiser from one level to a lower one, `sample` walks in steps, and a
+new sampler is a new function. Letters in the shape comments: B rows of a batch.
 
 Left out: learned variances, other noise than Gaussian, continuous time.
 """
 
 import collections
-import copy
-import math
 import numbers
 from collections.abc import Iterable
-from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
 
-PREDICTIONS = ("eps", "x_0", "v", "score")
+from course.denoisers import (
+    PREDICTIONS,
+    Denoiser,
+    ask,
+    clipped,
+    exact_denoiser,
+    guide,
+    split,
+    target,
+    thresholded,
+)
+from course.schedules import (
+    SCHEDULES,
+    Schedule,
+    cosine,
+    edm,
+    flow,
+    from_betas,
+    like,
+    linear,
+    make_schedule,
+    scaled_linear,
+)
 
-
-# ---------------------------------------------------------------- the schedule
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """The variances of the forward steps, DDPM Sec. 2: `beta`, `alpha`, `alpha_bar`, each `[T + 1]`.
-
-    beta: float64 `[T + 1]` with `beta[0] = 0` and the others in (0, 1). Raises ValueError otherwise.
-    """
-
-    beta: torch.Tensor
-
-    def __post_init__(self):
-        beta = self.beta
-        if beta.dim() != 1 or len(beta) < 2 or beta[0] != 0 or not ((beta[1:] > 0) & (beta[1:] < 1)).all():
-            raise ValueError(
-                "beta must be one row [0, beta_1, ..., beta_T] with every beta_t between 0 and 1; "
-                f"got shape {tuple(beta.shape)} with {beta.flatten()[:3].tolist()} ... {beta.flatten()[-1:].tolist()}. "
-                "Where T is small, choose a smaller beta_T."
-            )
-        object.__setattr__(self, "alpha", 1 - beta)
-        object.__setattr__(self, "alpha_bar", torch.cumprod(1 - beta, dim=0))
-
-    @property
-    def T(self):
-        return len(self.beta) - 1
-
-    @property
-    def snr(self):
-        """Signal-to-noise ratio alpha_bar / (1 - alpha_bar), `[T + 1]`, infinite at 0."""
-        return self.alpha_bar / (1 - self.alpha_bar)
-
-
-def linear(T=1000, beta_1=1e-4, beta_T=0.02):
-    """beta_t on a straight line: DDPM Sec. 4. For other T, Nichol & Dhariwal scale both ends by 1000 / T."""
-    return Schedule(_with_zero(torch.linspace(beta_1, beta_T, T, dtype=torch.float64)))
-
-
-def scaled_linear(T=1000, beta_1=0.00085, beta_T=0.012):
-    """sqrt(beta_t) on a straight line: Stable Diffusion v1's schedule."""
-    return Schedule(_with_zero(torch.linspace(beta_1**0.5, beta_T**0.5, T, dtype=torch.float64) ** 2))
-
-
-def cosine(T=1000, s=0.008, largest_beta=0.999):
-    """alpha_bar_t a squared cosine, beta_t clipped: Nichol & Dhariwal 2021 (arXiv 2102.09672), Sec. 3.2."""
-    t = torch.arange(T + 1, dtype=torch.float64)
-    f = torch.cos((t / T + s) / (1 + s) * math.pi / 2) ** 2
-    return Schedule(_with_zero((1 - f[1:] / f[:-1]).clamp(max=largest_beta)))
-
-
-def make_schedule(name, T=1000):
-    """The schedule called "linear", "scaled_linear" or "cosine". Raises ValueError for other names or T < 1."""
-    makers = {"linear": linear, "scaled_linear": scaled_linear, "cosine": cosine}
-    if name not in makers:
-        raise ValueError(f"no schedule is called {name!r}; choose one of {', '.join(makers)}")
-    if T < 1:
-        raise ValueError(f"T is {T}, but a chain needs at least 1 step")
-    return makers[name](T)
-
-
-def _with_zero(beta):
-    return torch.cat([beta.new_zeros(1), beta])
-
-
-def gather(array, t, x):
-    """`array[t]` as a column that multiplies x: `[B, 1, ..., 1]` in x's type and device.
-
-    array: `[T + 1]`, t: whole numbers `[B]` in 0..T, x: `[B, ...]`. Raises ValueError on others.
-    """
-    got = f"{t.dtype} {tuple(t.shape)}" if isinstance(t, torch.Tensor) else repr(t)
-    if got not in (f"torch.int{bits} {tuple(x.shape[:1])}" for bits in (32, 64)):
-        raise ValueError(f"t must be a tensor of one whole number an image, shape {tuple(x.shape[:1])}; got {got}")
-    t = t.to(array.device)  # the schedule's, so the CPU: a question asked of a GPU would stop its queue
-    if t.numel() and (t.min() < 0 or t.max() >= len(array)):
-        raise ValueError(f"t must lie in 1..{len(array) - 1}; got {t.min().item()}..{t.max().item()}")
-    return array.to(x.dtype)[t].to(x.device).view(-1, *[1] * (x.dim() - 1))
-
+__all__ = [  # what the three files hold together
+    "SCHEDULES", "Schedule", "cosine", "edm", "flow", "from_betas", "linear", "make_schedule", "scaled_linear",
+    "PREDICTIONS", "Denoiser", "clipped", "exact_denoiser", "guide", "split", "target", "thresholded",
+    "PASTES", "ddim", "ddpm", "dpmpp_2m", "heun", "last", "noise_like", "posterior", "q_sample", "q_step", "repaint",
+    "sample", "step_grid", "training_loss",
+]  # fmt: skip
 
 # ---------------------------------------------------------------- forward
 
 
-def q_step(x_prev, t, noise, schedule):
-    """One step of the forward chain, a draw from q(x_t | x_{t-1}): DDPM Eq. 2. Shapes `[B, ...]`, t in 1..T."""
-    beta_t = gather(schedule.beta, t, x_prev)
-    return (1 - beta_t).sqrt() * x_prev + beta_t.sqrt() * noise
-
-
 def q_sample(x_0, t, eps, schedule):
-    """The jump from the clean image to level t, a draw from q(x_t | x_0): DDPM Eq. 4. Shapes `[B, ...]`, t in 1..T."""
+    """The jump from the clean data to level t, a draw from q(x_t | x_0): DDPM Eq. 4. Shapes `[B, ...]`, t in 0..T.
+
+    Raises ValueError on whole numbers, such as pixels 0..255, and where eps has another shape.
+    """
+    if not x_0.is_floating_point():
+        raise ValueError(
+            f"x_0 is {x_0.dtype}, but decimal numbers are needed: pixels 0..255 become x_0 by pixels / 127.5 - 1"
+        )
     if eps.shape != x_0.shape:
         raise ValueError(f"eps needs the shape of x_0, {tuple(x_0.shape)}; got {tuple(eps.shape)}")
-    alpha_bar_t = gather(schedule.alpha_bar, t, x_0)
-    return alpha_bar_t.sqrt() * x_0 + (1 - alpha_bar_t).sqrt() * eps
+    signal_t, std_t = schedule.at(t, x_0)
+    return signal_t * x_0 + std_t * eps
 
 
-def posterior(x_0, x_t, t, schedule):
-    """Mean and variance of q(x_{t-1} | x_t, x_0): DDPM Eq. 6 and 7. Returns mu_tilde_t `[B, ...]`, beta_tilde_t `[B, 1, ...]`."""
-    alpha_bar_t, alpha_bar_prev = gather(schedule.alpha_bar, t, x_t), gather(schedule.alpha_bar, t - 1, x_t)
-    beta_t = gather(schedule.beta, t, x_t)
-    mu_tilde_t = (
-        alpha_bar_prev.sqrt() * beta_t / (1 - alpha_bar_t) * x_0
-        + (1 - beta_t).sqrt() * (1 - alpha_bar_prev) / (1 - alpha_bar_t) * x_t
-    )
-    return mu_tilde_t, (1 - alpha_bar_prev) / (1 - alpha_bar_t) * beta_t
+def q_step(x_prev, t, noise, schedule, t_prev=None):
+    """The way up the chain, a draw from q(x_t | x_{t_prev}): DDPM Eq. 2. t_prev: default t - 1. Shapes `[B, ...]`."""
+    ratio, std = _way_up(schedule, t, t - 1 if t_prev is None else t_prev, x_prev)
+    return like(ratio, x_prev) * x_prev + like(std, x_prev) * noise
 
 
-# ---------------------------------------------------------------- eps, x_0, v and score are one thing
+def _way_up(schedule, t, t_prev, x):
+    """ratio and std of x_t = ratio x_prev + std noise, columns in float64; on the full grid sqrt(1 - beta_t), sqrt(beta_t)."""
+    (signal_t, std_t), (signal_prev, std_prev) = schedule.columns(t, x), schedule.columns(t_prev, x)
+    ratio = signal_t / signal_prev
+    return ratio, (std_t**2 - (ratio * std_prev) ** 2).clamp(min=0).sqrt()
 
 
-def convert(value, x_t, t, schedule, source, target):
-    """Turn one kind of prediction into another, given x_t and t. Shapes `[B, ...]`, t in 1..T.
+def posterior(x_0, x_t, t, schedule, t_prev=None):
+    """Mean and variance of q(x_{t_prev} | x_t, x_0): DDPM Eq. 6 and 7. t_prev: default t - 1.
 
-    eps and x_0: DDPM Eq. 15. v = sqrt(alpha_bar) eps - sqrt(1 - alpha_bar) x_0: Salimans & Ho 2022,
-    App. D. score = -eps / sqrt(1 - alpha_bar): Dhariwal & Nichol 2021, Eq. 11.
-    Raises ValueError for a name outside `PREDICTIONS`.
+    Returns mu_tilde_t `[B, ...]` and beta_tilde_t, a column. Raises ValueError unless t lies in 1..T.
     """
-    for name in (source, target):
-        if name not in PREDICTIONS:
-            raise ValueError(f"{name!r} is no prediction; choose one of {', '.join(PREDICTIONS)}")
-    if source == target:
-        return value
-    alpha_bar_t = gather(schedule.alpha_bar, t, x_t)
-    signal, noise = alpha_bar_t.sqrt(), (1 - alpha_bar_t).sqrt()
-    eps = {
-        "eps": lambda: value,
-        "score": lambda: -noise * value,
-        "x_0": lambda: (x_t - signal * value) / noise,
-        "v": lambda: noise * x_t + signal * value,
-    }[source]()
-    x_0 = {"x_0": lambda: value, "v": lambda: signal * x_t - noise * value}.get(
-        source, lambda: (x_t - noise * eps) / signal
-    )()
-    return {"eps": eps, "x_0": x_0, "v": signal * eps - noise * x_0, "score": -eps / noise}[target]
+    t_prev = t - 1 if t_prev is None else t_prev
+    (_, std_t), (signal_prev, std_prev) = schedule.columns(t, x_t), schedule.columns(t_prev, x_t)
+    ratio, std = _way_up(schedule, t, t_prev, x_t)
+    of_x_0, of_x_t = signal_prev * (std / std_t) ** 2, ratio * (std_prev / std_t) ** 2
+    mu_tilde_t = like(of_x_0, x_t) * x_0 + like(of_x_t, x_t) * x_t
+    return mu_tilde_t, like((std_prev * std / std_t) ** 2, x_t)
 
 
-# ---------------------------------------------------------------- sampling
+# ---------------------------------------------------------------- steps: (denoiser, x_t, t, t_prev) -> (x_prev, x_0_hat)
 
 
-def step_grid(T, steps=None):
-    """The levels that a sampler visits, falling from T to 0: all of them, `steps` even ones, or those given.
+def ddpm(denoiser, x_t, t, t_prev, variance="small", generator=None):
+    """Algorithm 2 of DDPM on any grid: a draw from the posterior that takes x_0_hat for x_0. No noise in the step to 0.
 
-    steps: None, a whole number in 1..T, or a falling sequence inside 1..T. Returns a list of ints ending in 0.
-    Raises ValueError on others.
+    variance: "small" is the posterior's, "large" that of the step up the chain, beta_t on the full grid.
+    Raises ValueError on another.
     """
-    if steps is None or isinstance(steps, numbers.Integral):
-        n = T if steps is None else int(steps)
+    if variance not in ("small", "large"):
+        raise ValueError(f'variance is "small" or "large"; got {variance!r}')
+    x_0_hat, _ = denoiser(x_t, t)
+    x_prev, beta_tilde_t = posterior(x_0_hat, x_t, t, denoiser.schedule, t_prev)
+    if t_prev > 0:
+        _, large = _way_up(denoiser.schedule, t, t_prev, x_t)
+        sigma_t = beta_tilde_t.sqrt() if variance == "small" else like(large, x_t)
+        x_prev = x_prev + sigma_t * noise_like(x_prev, generator)
+    return x_prev, x_0_hat
+
+
+def ddim(denoiser, x_t, t, t_prev, eta=0.0, generator=None):
+    """DDIM: Song et al. 2020 (arXiv 2010.02502), Eq. 12 and 16. eta = 0 draws no noise, eta = 1 is `ddpm`.
+
+    On the flow schedule eta = 0 is Euler's step. Raises ValueError unless eta lies in 0..1.
+    """
+    if not 0 <= eta <= 1:
+        raise ValueError(f"eta lies between 0 (DDIM) and 1 (DDPM); got {eta}")
+    x_0_hat, eps_hat = denoiser(x_t, t)
+    (_, std_t), (signal_prev, std_prev) = (denoiser.schedule.columns(level, x_t) for level in (t, t_prev))
+    sigma_t = eta * std_prev / std_t * _way_up(denoiser.schedule, t, t_prev, x_t)[1]
+    x_prev = like(signal_prev, x_t) * x_0_hat + like((std_prev**2 - sigma_t**2).sqrt(), x_t) * eps_hat
+    if eta > 0 and t_prev > 0:
+        x_prev = x_prev + like(sigma_t, x_t) * noise_like(x_prev, generator)
+    return x_prev, x_0_hat
+
+
+def heun(denoiser, x_t, t, t_prev):
+    """Heun's step, two calls: the mean of the directions at both ends. On EDM's schedule Karras et al. 2022, Algorithm 1.
+
+    The direction is that of dx = x_0_hat dsignal + eps_hat dstd, which holds on every schedule.
+    """
+    (signal_t, std_t), (signal_prev, std_prev) = denoiser.schedule.at(t, x_t), denoiser.schedule.at(t_prev, x_t)
+    x_0_hat, eps_hat = denoiser(x_t, t)
+    x_prev = signal_prev * x_0_hat + std_prev * eps_hat  # Euler's step
+    if t_prev > 0:
+        x_0_next, eps_next = denoiser(x_prev, t_prev)
+        along = (signal_prev - signal_t) * (x_0_hat + x_0_next) + (std_prev - std_t) * (eps_hat + eps_next)
+        x_prev = x_t + along / 2
+    return x_prev, x_0_hat
+
+
+def dpmpp_2m():
+    """DPM-Solver++(2M): Lu et al. 2022 (arXiv 2211.01095), Algorithm 2. It remembers its last guess: make one for each walk."""
+    memory = []  # log signal-to-noise and x_0_hat of the step before
+
+    def step(denoiser, x_t, t, t_prev):
+        (signal_t, std_t), (signal_prev, std_prev) = (denoiser.schedule.columns(level, x_t) for level in (t, t_prev))
+        x_0_hat, _ = denoiser(x_t, t)
+        log_snr, guess = (signal_t / std_t).log(), x_0_hat
+        if memory and t_prev > 0:
+            log_snr_before, before = memory.pop()
+            ratio = (log_snr - log_snr_before) / ((signal_prev / std_prev).log() - log_snr)
+            guess = x_0_hat + like(0.5 / ratio, x_t) * (x_0_hat - before)
+        memory[:] = [(log_snr, x_0_hat)]
+        keep = std_prev / std_t
+        return like(keep, x_t) * x_t + like(signal_prev - keep * signal_t, x_t) * guess, x_0_hat
+
+    return step
+
+
+PASTES = ("noised", "clean", "end")
+
+
+def repaint(step, known, mask, paste="noised", eps=None, resample=1, end=0):
+    """A step around a step that keeps `known` where mask is 0: RePaint, Lugmayr et al. 2022 (arXiv 2201.09865), Eq. 8.
+
+    known: clean values `[B, ...]`; mask: 1 where the model draws, 0 where `known` stays, broadcast to x_t.
+    paste: what is put there at every step. "noised": `known` at the level just reached; "clean": `known` itself; "end":
+    nothing before the last step, which always puts `known`. eps: the noise for every level, as diffusers has it; None draws
+    it anew each time, as RePaint does. resample: how often each step is walked, one step up the chain again in between
+    (Sec. 4.2), so that both parts can agree. end: the level at which the walk ends.
+    Raises ValueError on another paste, or a resample that is no whole number from 1 on.
+    """
+    if paste not in PASTES or not isinstance(resample, numbers.Integral) or resample < 1:
+        raise ValueError(f"paste is one of {', '.join(PASTES)} and resample at least 1; got {paste!r} and {resample}")
+
+    def inside(denoiser, x_t, t, t_prev, generator=None, **choices):
+        if generator is not None:
+            choices = choices | {"generator": generator}
+        at_end = t_prev <= end
+        for again in range(1 if at_end else resample):
+            if again:
+                x_t = q_step(x_t, t, noise_like(x_t, generator), denoiser.schedule, t_prev)
+            x_t, x_0_hat = step(denoiser, x_t, t, t_prev, **choices)
+            kept = known
+            if paste == "noised" and not at_end:
+                kept = q_sample(known, t_prev, noise_like(x_t, generator) if eps is None else eps, denoiser.schedule)
+            if paste != "end" or at_end:
+                x_t = mask * x_t + (1 - mask) * kept
+        return x_t, x_0_hat
+
+    return inside
+
+
+# ---------------------------------------------------------------- the walk
+
+
+def step_grid(T, timesteps=None):
+    """The levels that a walk visits, falling, its end the last: all of them from T to 0, so many even steps, or those given.
+
+    timesteps: None, a whole number of steps in 1..T, or a falling sequence inside T..0. Raises ValueError on others.
+    """
+    if timesteps is None or isinstance(timesteps, numbers.Integral):
+        n = T if timesteps is None else int(timesteps)
         if not 1 <= n <= T:
-            raise ValueError(f"steps is {n}, but a chain of T = {T} can be walked in 1..{T} steps")
+            raise ValueError(f"timesteps is {n}, but a chain of T = {T} can be walked in 1..{T} steps")
         return [round(T * (n - i) / n) for i in range(n)] + [0]
-    if not isinstance(steps, Iterable):
-        raise ValueError(f"steps is a whole number or a sequence of levels; got {steps!r}")
-    grid = [int(t) for t in steps]
-    if not grid or grid[0] > T or grid[-1] < 1 or any(a <= b for a, b in zip(grid, grid[1:])):
-        raise ValueError(f"steps must fall strictly inside {T}..1; got {grid[:8]}")
-    return [*grid, 0]
+    if not isinstance(timesteps, Iterable):
+        raise ValueError(f"timesteps is a whole number of steps or a sequence of levels; got {timesteps!r}")
+    grid = [int(t) for t in timesteps]
+    if not grid or grid[0] > T or grid[-1] < 0 or any(a <= b for a, b in pairwise(grid)):
+        raise ValueError(f"timesteps must fall strictly inside {T}..0; got {grid[:8]}")
+    return grid
 
 
 @torch.no_grad()
-def sample(
-    model, x_T, schedule, steps=None, *, eta=1.0, variance="small", generator=None, c=None, predicts="eps", clip=False
-):
-    """Walk from noise to data: a generator of `(t, x_t, x_0_hat)`, the last with t = 0. Shapes `[B, ...]`.
+def sample(denoiser, x_T, timesteps=None, step=ddpm, **choices):
+    """Walk from noise to data: a generator of `(t, x_t, x_0_hat)`, one for each step, the last at the grid's end.
 
-    One formula, DDIM Eq. 12 and 16 (Song et al. 2020, arXiv 2010.02502): eta = 0 is DDIM, eta = 1 is
-    DDPM's Algorithm 2 with the posterior variance. variance="large" draws the noise of eta = 1 with
-    sigma^2 = 1 - alpha_bar_t / alpha_bar_prev, which is beta_t on the full grid. clip limits x_0_hat to
-    [-1, 1], as the DDPM authors' code does. The step to t = 0 adds no noise.
-    Raises ValueError on an unknown variance, eta outside [0, 1], or variance="large" with eta other than 1.
+    x_T: `[B, ...]` at the first level; timesteps: see `step_grid`; step, choices: a step and its keywords, such as
+    eta=0.5 or generator=. Raises ValueError where step or grid do.
     """
-    if variance not in ("small", "large") or not 0 <= eta <= 1 or (variance == "large" and eta != 1):
-        raise ValueError(
-            f'variance is "small", or "large" with eta = 1, and eta lies in 0..1; got {variance!r}, eta = {eta}'
-        )
-    x_t, grid = x_T, step_grid(schedule.T, steps)
-    for t, t_prev in zip(grid, grid[1:]):
-        alpha_bar_t, alpha_bar_prev = schedule.alpha_bar[t], schedule.alpha_bar[t_prev]
-        at = torch.full(x_t.shape[:1], t, dtype=torch.long)
-        answer = _call(model, x_t, at.to(x_t.device), c)
-        x_0_hat, eps_hat = (convert(answer, x_t, at, schedule, predicts, target) for target in ("x_0", "eps"))
-        if clip:
-            x_0_hat = x_0_hat.clamp(-1, 1)
-            eps_hat = convert(x_0_hat, x_t, at, schedule, "x_0", "eps")
-
-        large = (1 - alpha_bar_t / alpha_bar_prev) ** 0.5
-        sigma_t = eta * ((1 - alpha_bar_prev) / (1 - alpha_bar_t)) ** 0.5 * large
-        signal, direction = alpha_bar_prev**0.5, (1 - alpha_bar_prev - sigma_t**2) ** 0.5
-        x_t = signal.item() * x_0_hat + direction.item() * eps_hat
-        if t_prev > 0 and eta > 0:
-            noise = noise_like(x_t, generator)
-            x_t = x_t + (large if variance == "large" else sigma_t).item() * noise
+    x_t = x_T
+    for t, t_prev in pairwise(step_grid(denoiser.schedule.T, timesteps)):
+        x_t, x_0_hat = step(denoiser, x_t, t, t_prev, **choices)
         yield t_prev, x_t, x_0_hat
 
 
@@ -226,125 +241,14 @@ def last(steps):
     return collections.deque(steps, maxlen=1)[0][1]
 
 
-def guide(model, c_null, guidance_scale):
-    """Classifier-free guidance: a model whose output is eps_u + w (eps_c - eps_u), w = `guidance_scale`.
-
-    w = 0 is unconditional, w = 1 plain conditional. One call runs both halves as a batch of two.
-    Source: Ho & Salimans 2022 (arXiv 2207.12598), whose own w is this one minus 1.
-    """
-
-    def guided(x_t, t, c):
-        both = model(torch.cat([x_t, x_t]), torch.cat([t, t]), torch.cat([torch.zeros_like(c) + c_null, c]))
-        unconditional, conditional = both.chunk(2)
-        return unconditional + guidance_scale * (conditional - unconditional)
-
-    return guided
-
-
-def exact_denoiser(points, schedule, std=0.0, weights=None):
-    """The best possible eps_model of a finite data set (std = 0) or a mixture of round Gaussians.
-
-    points: `[K, ...]`, the data or the means; std: standard deviation of every component; weights: `[K]`
-    or None for equal ones. Returns a function of x_t `[B, ...]` and t `[B]` that gives E[eps | x_t].
-    Bayes' rule on DDPM Eq. 4: component k has mean sqrt(alpha_bar) m_k, variance alpha_bar std^2 + 1 - alpha_bar.
-    """
-    flat = points.flatten(1).double()
-    log_weight = torch.zeros(len(flat)).double() if weights is None else weights.double().log()
-
-    def eps_model(x_t, t, c=None):
-        x = x_t.flatten(1).double()
-        alpha_bar_t = gather(schedule.alpha_bar, t, x)  # [B, 1]
-        signal, spread = alpha_bar_t.sqrt(), alpha_bar_t * std**2 + 1 - alpha_bar_t
-        distance = (x**2).sum(1, keepdim=True) - 2 * signal * x @ flat.T + alpha_bar_t * (flat**2).sum(1)  # [B, K]
-        belief = (log_weight - distance / (2 * spread)).softmax(dim=1)  # [B, K], rows sum to 1
-        mean = belief @ flat  # [B, D]
-        x_0_hat = mean + signal * std**2 / spread * (x - signal * mean)
-        return ((x - signal * x_0_hat) / (1 - alpha_bar_t).sqrt()).view_as(x_t).to(x_t.dtype)
-
-    return eps_model
-
-
 # ---------------------------------------------------------------- training
 
 
-def training_loss(model, x_0, schedule, generator=None, c=None, predicts="eps"):
-    """Mean squared error of one random level per image: DDPM Eq. 14 and Algorithm 1. Returns a scalar.
+def training_loss(network, x_0, t, eps, schedule, prediction="eps", c=None):
+    """Mean squared error of the prediction: DDPM Eq. 14 and Algorithm 1, for digits, codes and latents alike. Returns a scalar.
 
-    x_0: `[B, ...]` in [-1, 1]; c: labels `[B]` or None. Raises ValueError on values outside or NaN.
+    x_0, eps: `[B, ...]`; t: whole numbers `[B]` in 1..T, on the CPU, so that a GPU is asked nothing; c: `[B]` or None.
     """
-    if not (x_0.detach().abs().max() <= 1.0001):  # also catches NaN
-        raise ValueError(f"x_0 must lie in [-1, 1]; got {x_0.min():.3g}..{x_0.max():.3g}. Scale pixels by 2 * x - 1.")
-    t = torch.randint(1, schedule.T + 1, x_0.shape[:1], generator=generator).to(x_0.device)
-    eps = torch.randn(x_0.shape, generator=generator).to(x_0.device)
     x_t = q_sample(x_0, t, eps, schedule)
-    target = convert(eps, x_t, t, schedule, "eps", predicts)
-    return F.mse_loss(_call(model, x_t, t, c), target)
-
-
-def _call(model, x_t, t, c):
-    return model(x_t, t) if c is None else model(x_t, t, c)
-
-
-class Trainer:
-    """Algorithm 1 with AdamW, a warm-up and cosine decay of the rate, and a moving average of the weights.
-
-    images: `[N, C, H, W]` in [-1, 1]; labels: `[N]` or None. A share `drop_label` of the labels is
-    replaced by the model's `c_null`. All randomness comes from one generator, so `state_dict` holds
-    everything that a resumed run needs to go on to the same losses. `ema_model` is the one to sample from.
-    """
-
-    def __init__(self, model, schedule, images, labels=None, *, batch_size=128, lr=2e-3, ema_decay=0.999,
-                 drop_label=0.1, predicts="eps", seed=0):  # fmt: skip
-        self.model, self.schedule, self.images, self.labels = model, schedule, images, labels
-        self.batch_size, self.lr, self.ema_decay = batch_size, lr, ema_decay
-        self.drop_label, self.predicts = drop_label, predicts
-        self.ema_model = copy.deepcopy(model).requires_grad_(False).eval()
-        self.optimizer = torch.optim.AdamW(model.parameters(), lr=lr)
-        self.generator = torch.Generator().manual_seed(seed)
-        self.steps_done = 0
-
-    def step(self, progress):
-        """One gradient step; progress in [0, 1] is the share of the training that is over. Returns the loss, a float."""
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.lr * min(1.0, (self.steps_done + 1) / 100) * 0.5 * (1 + math.cos(math.pi * progress))
-        self.optimizer.zero_grad(set_to_none=True)
-        loss = self.backward()
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
-        self.optimizer.step()
-        self.steps_done += 1
-        decay = min(self.ema_decay, self.steps_done / (self.steps_done + 10))
-        with torch.no_grad():
-            for slow, fast in zip(self.ema_model.parameters(), self.model.parameters()):
-                slow.lerp_(fast, 1 - decay)
-        return loss.item()
-
-    def backward(self):
-        """The loss of one batch, its gradients left in the model."""
-        rows = torch.randint(len(self.images), (self.batch_size,), generator=self.generator)
-        c = None
-        if self.labels is not None:
-            dropped = torch.rand(self.batch_size, generator=self.generator) < self.drop_label
-            c = torch.where(dropped.to(self.labels.device), self.model.c_null, self.labels[rows])
-        loss = training_loss(self.model, self.images[rows], self.schedule, self.generator, c, self.predicts)
-        loss.backward()
-        return loss
-
-    def state_dict(self):
-        """Everything that a resumed run needs, as one flat dict of tensors."""
-        parts = {"model": self.model.state_dict(), "ema": self.ema_model.state_dict()}
-        parts |= {f"optimizer.{i}": state for i, state in self.optimizer.state_dict()["state"].items()}
-        tensors = {f"{part}/{name}": value for part, values in parts.items() for name, value in values.items()}
-        return tensors | {"generator": self.generator.get_state(), "steps_done": torch.tensor(self.steps_done)}
-
-    def load_state_dict(self, tensors):
-        """Go on from what `state_dict` gave. Raises KeyError or RuntimeError if it belongs to another network."""
-        parts = collections.defaultdict(dict)
-        for key, value in tensors.items():
-            part, _, name = key.rpartition("/")
-            parts[part][name] = value
-        self.model.load_state_dict(parts["model"])
-        self.ema_model.load_state_dict(parts["ema"])
-        states = {int(part.split(".")[1]): parts[part] for part in parts if part.startswith("optimizer.")}
-        self.optimizer.load_state_dict({"state": states, "param_groups": self.optimizer.state_dict()["param_groups"]})
-        self.generator.set_state(tensors["generator"])
-        self.steps_done = int(tensors["steps_done"])
+    value = ask(network, x_t, t, c)
+    return F.mse_loss(value.to(x_t.dtype), target(x_0, eps, t, schedule, prediction))

@@ -62,8 +62,12 @@ def images(x, columns=None, column_titles=None, row_titles=None, ax=None, scale=
     """A sheet of pictures `[N, C, H, W]`, C = 1 or 3, row by row, values clipped to `limits`.
 
     scale: inches a picture. column_titles, row_titles: texts at the edge. Returns the axes.
+    Raises ValueError on other shapes, on none at all, and on NaN or infinity, which would be drawn as white.
     """
     x = _numbers(x)
+    if x.ndim != 4 or not len(x) or not np.isfinite(x).all():
+        holds = "" if np.isfinite(x).all() else " with NaN or infinity: look at what made them"
+        raise ValueError(f"a sheet needs pictures [N, C, H, W], at least one; got {list(x.shape)}{holds}")
     low, high = limits
     x = (np.clip(x, low, high) - low) / (high - low)
     count, channels, height, width = x.shape
@@ -152,7 +156,7 @@ def cloud(
 
 
 def clouds(rows, column_titles, limits=2.5, colors=(DATA, PREDICTION), size=3):
-    """Rows of clouds in equal windows. rows: dict name -> list of points `[N, 2]`; colors: one a row. Returns the axes."""
+    """Rows of clouds in equal windows. rows: dict name -> list of points `[N, 2]`; colors: one a row. Returns axes."""
     axes = panels(len(rows), len(column_titles), width=1.65, height=1.75, squeeze=False)
     for line, (name, row_of_points), color in zip(axes, rows.items(), colors):
         for ax, points, title in zip(line, row_of_points, column_titles):
@@ -171,7 +175,7 @@ def heatmap(matrix, xlabel, ylabel, ax=None, title=None, limits=None, cmap="viri
 
 
 def bars(values, ylabel, ax=None, title=None, color=DATA, form="{:.3g}", level=None):
-    """Labelled bars. values: dict label -> number, which stands over its bar. level: a height to compare with. Returns the axes."""
+    """Labelled bars with their numbers. values: label -> number; level: a height to compare with. Returns the axes."""
     ax = ax or panels(width=max(2.4, 0.9 * len(values)), height=2.4)
     drawn = ax.bar(list(values), [float(v) for v in values.values()], color=color, width=0.6)
     numbers, plate = [form.format(float(v)) for v in values.values()], {"fc": "white", "ec": "none", "pad": 0.5}
@@ -205,7 +209,10 @@ def chain(pictures, names, forward, back, ax=None):
 
 
 def u_shape(down, up, ax=None, title=None, bridge="copy"):
-    """A U-Net as boxes: `down` and `up` are the texts of the levels, finest first, the last of `down` is the bottom. Returns the axes."""
+    """A U-Net as boxes. Returns the axes.
+
+    down, up: the texts of the levels, finest first; the last of `down` is the bottom. bridge: the text between them.
+    """
     ax = ax or panels(width=4.6, height=3.4)
     box = dict(boxstyle="round,pad=0.35", facecolor="white", edgecolor=DATA)
     away = 5 + 6 * max(text.count("\n") + 1 for text in [*down, *up])  # points from a box's centre to its edge
@@ -245,7 +252,7 @@ def row(draw, things, *args, width=2.4, height=2.2, sharey=False, **kwargs):
 
 
 def numerals(points, labels, ax=None, limits=3.5, title=None, size=22):
-    """Points `[N, 2]` in the plane, each drawn as its label, a numeral 0..9, in that numeral's colour. Returns the axes."""
+    """Points `[N, 2]` in the plane, each drawn as its label 0..9, in that numeral's colour. Returns the axes."""
     ax = cloud(points[:0], ax, limits=limits, title=title, names=("$z_1$", "$z_2$"))
     p, labels = _numbers(points), _numbers(labels).astype(int)
     for k in np.unique(labels):
@@ -259,8 +266,8 @@ def wrapped(texts, width):
     return [textwrap.fill(text, width) for text in texts]
 
 
-def lit(picture, cells):
-    """The picture `[3, H, W]` in [-1, 1] as if lit by a map `[h, w]`: bright at its highest cells, dark at its lowest."""
+def overlay(picture, cells):
+    """The picture `[3, H, W]` in [-1, 1] as if lit by a map `[h, w]`: bright at its highest cells, dark elsewhere."""
     light = (cells - cells.min()) / (cells.max() - cells.min()).clamp(min=1e-12)
     light = torch.nn.functional.interpolate(light[None, None], picture.shape[1:], mode="bilinear")[0]
     return (picture + 1) * (0.15 + 0.85 * light) - 1

@@ -1,9 +1,12 @@
 """Weights in and out of files: safetensors, checked by SHA-256, written in one piece or not at all."""
 
+import contextlib
 import copy
 import hashlib
+import importlib
 import json
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -12,13 +15,18 @@ from safetensors import SafetensorError
 from safetensors.torch import load as parse
 from safetensors.torch import save_file
 
-from course.data import ROOT
+from course import ROOT, toy_ddpm
 
 FOLDER = ROOT / "assets" / "weights"
+MINI = "mini-stable-diffusion"  # the folder in it that holds Toy Zoo's models in diffusers' layout
+UNSUMMED = ("README.md", "card.json", "SHA256SUMS")  # prose, and what is told of the weights
 
 
 class WeightsError(Exception):
-    """A file of weights that is missing, damaged, or made for another network."""
+    """A file of weights that is missing, damaged, or made for another network or recipe."""
+
+
+# ---------------------------------------------------------------- tensors
 
 
 def write_tensors(path, tensors, metadata=None):
@@ -54,26 +62,91 @@ def load_into(model, tensors, name="the file"):
         here, there = (tuple(d[key].shape) if key in d else "nothing" for d in (wanted, tensors))
         if here != there:
             raise WeightsError(f"{name} was made for another network: the model has {key} {here}, the file {there}")
+    check_finite(tensors, name)
     model.load_state_dict({key: value.to(wanted[key].dtype) for key, value in tensors.items()})
     return model
 
 
-def save(name, model, half=True):
-    """Store a model as `assets/weights/<name>/`: model.safetensors, config.json where it has a config, and its checksum."""
-    tensors = {k: v.half() if half and v.is_floating_point() else v for k, v in model.state_dict().items()}
+def check_finite(tensors, name):
+    """Raise a WeightsError that names the first of these tensors (a dict) with NaN or infinity in it."""
+    for key, value in tensors.items():
+        if value.is_floating_point() and not value.isfinite().all():
+            raise WeightsError(
+                f"{name}: {key} holds NaN or infinity. The training diverged (lower its rate), or a number was too "
+                "large for float16."
+            )
+
+
+def parameters(model):
+    """How many numbers the model learns."""
+    return sum(p.numel() for p in model.parameters())
+
+
+# ---------------------------------------------------------------- models written by hand
+
+
+def save(name, model, **config):
+    """Store a model of the course as `assets/weights/<name>/`: model.safetensors in float16, config.json, and checksums.
+
+    config: what else is to be known of it; of a denoiser's network schedule="cosine" and prediction="v". Its class must
+    take `model.config` as arguments. Raises WeightsError on NaN, infinity, or a class that `load` would not find.
+    """
+    cls = f"{type(model).__module__}.{type(model).__qualname__}"
+    _find(cls)
+    tensors = {k: v.half() if v.is_floating_point() else v for k, v in model.state_dict().items()}
+    check_finite(tensors, name)
     write_tensors(FOLDER / name / "model.safetensors", tensors)
-    (FOLDER / name / "config.json").write_text(json.dumps(getattr(model, "config", {})) + "\n")
-    _note_sums([f"{name}/model.safetensors"])
+    text = json.dumps({"class": cls, "arguments": getattr(model, "config", {}), **config}, indent=2)
+    _write(FOLDER / name / "config.json", text + "\n")
+    _note_sums([f"{name}/config.json", f"{name}/model.safetensors"])
+
+
+def load(name):
+    """What `save` stored, in float32 and evaluation mode: a `Denoiser` where schedule and prediction are known, else the model.
+
+    Raises WeightsError if a file is missing, its checksum is wrong, or it fits no class of the course.
+    """
+    path = FOLDER / name / "model.safetensors"
+    if not path.exists():
+        known = ", ".join(sorted(file.parent.name for file in FOLDER.glob("*/model.safetensors"))) or "none"
+        raise WeightsError(f"there are no weights called {name!r}; here: {known}. `make weights` trains them.")
+    for file in (f"{name}/config.json", f"{name}/model.safetensors"):
+        _verify(file)
+    try:
+        config = json.loads((FOLDER / name / "config.json").read_text())
+        model = _find(str(config["class"]))(**config["arguments"])
+        kind = (toy_ddpm.make_schedule(config["schedule"]), config["prediction"]) if "schedule" in config else ()
+        if kind and kind[1] not in toy_ddpm.PREDICTIONS:
+            raise ValueError(f"{kind[1]!r} is no prediction")
+    except (KeyError, TypeError, ValueError, ImportError) as error:
+        raise WeightsError(f"{name}/config.json is nothing that the course can build: {error!r}") from None
+    load_into(model, read_tensors(path), f"{name}/model.safetensors").eval().requires_grad_(False)
+    return toy_ddpm.Denoiser(model, *kind) if kind else model
+
+
+def _find(name):
+    """The network class of that full name. Raises WeightsError unless it is one of this package."""
+    module, _, cls = name.rpartition(".")
+    found = getattr(importlib.import_module(module), cls, None) if module.startswith("course.") else None
+    if not (isinstance(found, type) and issubclass(found, torch.nn.Module)):
+        raise WeightsError(f"{name} is no network of this package: its class must be found as course.<module>.<class>")
+    return found
+
+
+# ---------------------------------------------------------------- library objects
 
 
 def save_pretrained(name, *parts):
     """Store library objects (models as float16, tokenizers, schedulers) in their own layout as `assets/weights/<name>/`."""
     folder = FOLDER / name
     folder.mkdir(parents=True, exist_ok=True)
-    quiet()
+    no_progress_bars()
     with tempfile.TemporaryDirectory(dir=FOLDER) as new:
         for part in parts:
-            (copy.deepcopy(part).half() if isinstance(part, torch.nn.Module) else part).save_pretrained(new)
+            if isinstance(part, torch.nn.Module):
+                part = copy.deepcopy(part).half()
+                check_finite(part.state_dict(), name)
+            part.save_pretrained(new)
         files = sorted(path.name for path in Path(new).iterdir())
         for file in files:
             if file == "config.json":
@@ -96,12 +169,27 @@ def save_index(name, pipeline):
 def load_pretrained(name, cls):
     """What `save_pretrained` stored, read by the library's `cls`; models come in float32 and evaluation mode.
 
-    Raises WeightsError if a file is missing or its checksum is wrong.
+    Raises WeightsError if a file is missing, its checksum is wrong, or it holds NaN.
     """
     verify_folder(name)
-    quiet()
+    no_progress_bars()
     part = cls.from_pretrained(FOLDER / name, local_files_only=True)
-    return part.float().eval().requires_grad_(False) if isinstance(part, torch.nn.Module) else part
+    if not isinstance(part, torch.nn.Module):
+        return part
+    check_finite(part.state_dict(), name)
+    return part.float().eval().requires_grad_(False)
+
+
+def no_progress_bars():
+    """None for files of a few megabytes."""
+    import diffusers  # here, because both take seconds to import and most notebooks need neither
+    import transformers
+
+    for library in (diffusers, transformers):
+        library.utils.logging.disable_progress_bar()
+
+
+# ---------------------------------------------------------------- checksums
 
 
 def verify_folder(name):
@@ -113,50 +201,67 @@ def verify_folder(name):
         _verify(file)
 
 
-def load(name, cls):
-    """The model that `save` stored, an instance of `cls` in float32 and evaluation mode.
-
-    Raises WeightsError if a file is missing, its checksum is wrong, or its shapes are another network's.
-    """
-    path = FOLDER / name / "model.safetensors"
-    if not path.exists():
-        known = ", ".join(sorted(file.parent.name for file in FOLDER.glob("*/model.safetensors"))) or "none"
-        raise WeightsError(f"there are no weights called {name!r}; here: {known}. `make weights` trains them.")
-    _verify(f"{name}/model.safetensors")
-    model = cls(**json.loads((FOLDER / name / "config.json").read_text()))
-    return load_into(model, read_tensors(path), f"{name}/model.safetensors").eval().requires_grad_(False)
-
-
-def _sha256(path):
+def sha256(path):
+    """The checksum of a file, 64 hexadecimal digits."""
     return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 
 def _sums():
     lines = (FOLDER / "SHA256SUMS").read_text().splitlines() if (FOLDER / "SHA256SUMS").exists() else []
-    return {file: digest for digest, file in (line.split(maxsplit=1) for line in lines)}
-
-
-def quiet():
-    """No progress bars for files of a few megabytes."""
-    import diffusers  # here, because both take seconds to import and most notebooks need neither
-    import transformers
-
-    for library in (diffusers, transformers):
-        library.utils.logging.disable_progress_bar()
+    return {file: digest for digest, _, file in (line.partition("  ") for line in lines)}
 
 
 def _note_sums(files):
-    sums = _sums() | {file: _sha256(FOLDER / file) for file in files}
-    (FOLDER / "SHA256SUMS").write_text("".join(f"{sums[file]}  {file}\n" for file in sorted(sums)))
+    sums = _sums() | {file: sha256(FOLDER / file) for file in files}
+    _write(FOLDER / "SHA256SUMS", "".join(f"{sums[file]}  {file}\n" for file in sorted(sums)))
 
 
 def _verify(file):
     if not (FOLDER / file).exists():
         raise WeightsError(f"{file} is missing. Restore it with git, or train it again with `make weights`.")
-    if _sums().get(file) != _sha256(FOLDER / file):
+    if _sums().get(file) != sha256(FOLDER / file):
         raise WeightsError(f"{file} does not have the checksum in SHA256SUMS: it is damaged. Restore it with git.")
 
 
-def parameters(model):
-    """How many numbers the model learns."""
-    return sum(p.numel() for p in model.parameters())
+def _write(path, content):
+    """Text or bytes into a file, whole or not at all."""
+    unfinished = path.with_name(path.name + ".unfinished")
+    unfinished.write_bytes(content.encode() if isinstance(content, str) else content)
+    os.replace(unfinished, path)
+
+
+# ---------------------------------------------------------------- a place to try new weights
+
+
+@contextlib.contextmanager
+def staged(folder):
+    """Inside, `FOLDER` is `folder`, a fresh copy of it: what is stored there is loaded and measured, and replaces nothing.
+
+    Gives a function that puts into the true `FOLDER` whatever has changed in the copy since.
+    """
+    global FOLDER
+    home = FOLDER
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(home, folder) if home.exists() else folder.mkdir(parents=True)
+    before = _all_sums(folder)
+    FOLDER = folder
+    try:
+        yield lambda: _publish(folder, home, before)
+    finally:
+        FOLDER = home
+
+
+def _all_sums(folder):
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != "SHA256SUMS")
+    return {path.relative_to(folder).as_posix(): sha256(path) for path in files}
+
+
+def _publish(folder, home, before):
+    global FOLDER
+    FOLDER = home
+    changed = [file for file, digest in _all_sums(folder).items() if before.get(file) != digest]
+    for file in changed:
+        (home / file).parent.mkdir(parents=True, exist_ok=True)
+        _write(home / file, (folder / file).read_bytes())
+    _note_sums(file for file in changed if Path(file).name not in UNSUMMED)
+    shutil.rmtree(folder)

@@ -12,7 +12,7 @@ import time
 import urllib.request
 
 import pytest
-from test_notebooks import NOTEBOOKS, ROOT
+from notebook_files import NOTEBOOKS, ROOT
 
 sync_api = pytest.importorskip("playwright.sync_api")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -64,33 +64,46 @@ def first_visible(page, locator):
     raise AssertionError("no slider came into view")
 
 
-@pytest.mark.parametrize("name", [path.stem for path in NOTEBOOKS])
-def test_slider_moves_the_picture(lab, name):
+@pytest.fixture
+def page():
+    """A window of a browser in which nobody has been before."""
     with sync_api.sync_playwright() as p:
         browser = p.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-background-networking"])
         page = browser.new_page(viewport={"width": 1300, "height": 1000})
-        page.goto(f"{lab}/lab/tree/notebooks/{name}.ipynb?token=course")
         page.set_default_timeout(60_000)
-        page.locator(".jp-Notebook .jp-CodeCell").first.wait_for()
-        page.get_by_text("Python 3 (ipykernel) | Idle").wait_for()
-        page.locator('.lm-MenuBar-itemLabel:text-is("Run")').click()
-        page.locator('.lm-Menu-itemLabel:text-is("Run All Cells")').click()
-        page.get_by_text("Python 3 (ipykernel) | Busy").wait_for()
-        page.get_by_text("Python 3 (ipykernel) | Idle").wait_for(timeout=600_000)
-        handle = first_visible(page, page.locator(".noUi-handle"))
-        handle.scroll_into_view_if_needed()
-        box = page.locator(".widget-vbox", has=handle).last
-        sentence, picture = box.locator("p[role=status]"), box.locator("img.jupyter-widget-image, img.widget-image")
-        before = sentence.first.inner_text(), picture.first.get_attribute("src")
-        handle.focus()
-        key = (
-            "ArrowRight"
-            if handle.get_attribute("aria-valuenow") != handle.get_attribute("aria-valuemax")
-            else "ArrowLeft"
-        )
-        page.keyboard.press(key)
-        sync_api.expect(sentence.first).not_to_have_text(before[0], timeout=30_000)
-        sync_api.expect(picture.first).not_to_have_attribute("src", before[1], timeout=30_000)
-        if os.environ.get("COURSE_SCREENSHOTS"):
-            page.screenshot(path=f"{os.environ['COURSE_SCREENSHOTS']}/{name}.png")
+        yield page
         browser.close()
+
+
+def open_notebook(page, lab, name):
+    page.goto(f"{lab}/lab/tree/notebooks/{name}.ipynb?token=course")
+    page.locator(".jp-Notebook .jp-CodeCell").first.wait_for()
+    page.get_by_text("Python 3 (ipykernel) | Idle").wait_for()
+
+
+def test_lab_opens_without_a_question(lab, page):
+    """`make setup` switches off the extension that asks a new reader whether he wants Jupyter's news."""
+    open_notebook(page, lab, NOTEBOOKS[0].stem)
+    page.wait_for_timeout(5000)
+    assert page.locator(".jp-Notification, .Toastify__toast, .jp-Dialog").count() == 0
+
+
+@pytest.mark.parametrize("name", [path.stem for path in NOTEBOOKS])
+def test_slider_moves_the_picture(lab, page, name):
+    open_notebook(page, lab, name)
+    page.locator('.lm-MenuBar-itemLabel:text-is("Run")').click()
+    page.locator('.lm-Menu-itemLabel:text-is("Run All Cells")').click()
+    page.get_by_text("Python 3 (ipykernel) | Busy").wait_for()
+    page.get_by_text("Python 3 (ipykernel) | Idle").wait_for(timeout=600_000)
+    handle = first_visible(page, page.locator(".noUi-handle"))
+    handle.scroll_into_view_if_needed()
+    box = page.locator(".widget-vbox", has=handle).last
+    sentence, picture = box.locator("p[role=status]"), box.locator("img.jupyter-widget-image, img.widget-image")
+    before = sentence.first.inner_text(), picture.first.get_attribute("src")
+    handle.focus()
+    at_the_end = handle.get_attribute("aria-valuenow") == handle.get_attribute("aria-valuemax")
+    page.keyboard.press("ArrowLeft" if at_the_end else "ArrowRight")
+    sync_api.expect(sentence.first).not_to_have_text(before[0], timeout=30_000)
+    sync_api.expect(picture.first).not_to_have_attribute("src", before[1], timeout=30_000)
+    if os.environ.get("COURSE_SCREENSHOTS"):
+        page.screenshot(path=f"{os.environ['COURSE_SCREENSHOTS']}/{name}.png")

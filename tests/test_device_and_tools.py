@@ -1,13 +1,13 @@
-"""The choice of device, and the tool that stores notebooks."""
+"""The choice of device, the list of notebooks, and the tool that stores them."""
 
+import re
 import sys
 
 import nbformat
 import pytest
 import torch
 
-from course import device
-from course.data import ROOT
+from course import ROOT, device, index
 
 sys.path.append(str(ROOT / "tools"))
 import store_notebooks as store  # noqa: E402
@@ -22,10 +22,10 @@ def threads():
 
 def test_device_is_reported_in_one_line(monkeypatch, capsys, threads):
     monkeypatch.setenv("COURSE_DEVICE", "cpu")
-    assert device.pick(threads=1) == torch.device("cpu")
+    assert device.setup(threads=1) == torch.device("cpu")
     assert capsys.readouterr().out == f"device: cpu (1 CPU thread, PyTorch {torch.__version__.split('+')[0]})\n"
     monkeypatch.setenv("COURSE_THREADS", "2")
-    device.pick(quiet=True)
+    device.setup(quiet=True)
     assert torch.get_num_threads() == 2 and capsys.readouterr().out == ""
 
 
@@ -33,7 +33,54 @@ def test_device_is_reported_in_one_line(monkeypatch, capsys, threads):
 def test_impossible_devices_are_refused(monkeypatch, variable, value, said, threads):
     monkeypatch.setenv(variable, value)
     with pytest.raises(ValueError, match=said):
-        device.pick()
+        device.setup()
+
+
+def test_notebooks_are_chosen_by_number_and_name():
+    known = index.rows()
+    assert index.choose([]) == index.choose([""]) == known
+    assert index.choose(["5"]) == index.choose(["05"]) == index.choose(["05_toy_ddpm"]) == [known[5]]
+    assert index.choose(["notebooks/06_samplers.ipynb", "0,5", "05"]) == [known[0], known[5], known[6]]
+
+
+@pytest.mark.parametrize("words", [["99"], ["5", "x"], ["-1"], ["05_toy"], ["005"], ["*"]])
+def test_unknown_notebooks_are_named_beside_the_known_ones(words):
+    with pytest.raises(ValueError, match=f"no notebook {re.escape(repr(words[-1]))}; there are 00, 01"):
+        index.choose(words)
+    with pytest.raises(SystemExit, match="error: there is no notebook"):
+        store.main(words)
+
+
+def test_minutes_are_those_of_the_house_style(tmp_path):
+    """Counted by hand: 300 words, 30 lines, one formula, three figures, two exercises."""
+    text = (
+        "word " * 285
+        + "$$a=b$$\n![alt](x.png)\n### Exercise 01.1: two words (easy, 5 minutes)\n### Exercise 9 (12 min)"
+    )
+    text += " <!-- minutes -->not these words<!-- /minutes -->"
+    picture = nbformat.v4.new_output("display_data", {"image/png": "", "text/plain": ""})
+    cells = [
+        nbformat.v4.new_markdown_cell(text),
+        nbformat.v4.new_code_cell("x\n\n" * 30, outputs=[picture, picture]),
+        nbformat.v4.new_code_cell("x\n" * 99, metadata={"tags": ["claims"]}),
+    ]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "x.ipynb")
+    assert index.minutes(tmp_path / "x.ipynb") == (2 + 2 + 1 + 1.5, 17)
+
+
+def test_only_what_stands_between_marks_is_written():
+    text = "a <!-- x -->old\nlines<!-- /x --> b <!-- y -->kept<!-- /y --> <!-- x --><!-- /x -->"
+    once = store.between_marks(text, {"x": r"new \1", "z": "nowhere"})
+    assert once == r"a <!-- x -->new \1<!-- /x --> b <!-- y -->kept<!-- /y --> <!-- x -->new \1<!-- /x -->"
+    assert store.between_marks(once, {"x": r"new \1"}) == once
+
+
+def test_the_readme_holds_what_the_tool_writes():
+    readme = (ROOT / "README.md").read_text("utf-8")
+    made = store.made_for_readme(store.repository())
+    assert all(f"<!-- {mark} -->" in readme for mark in made)
+    assert store.between_marks(readme, made) == readme
+    assert all(f"](notebooks/{row.path.name})" in readme for row in index.rows())
 
 
 def test_badges_come_from_the_address_and_only_from_it():
@@ -50,7 +97,7 @@ def test_badges_come_from_the_address_and_only_from_it():
     assert "mybinder.org/v2/gh/someone/course" in notebook.cells[0].source
     store.place_badges(notebook, "", "01_x.ipynb")
     assert [c.source for c in notebook.cells] == ["# Title", "1"]
-    assert store.badges("", "x") == "<!-- badges --><!-- /badges -->"
+    assert store.badges("", "x") == ""
 
 
 def widget(contents):

@@ -1,15 +1,19 @@
 """Image-to-image and inpainting: diffusers' own pipelines for the same seed, exact toys, and clear words on bad input."""
 
+import math
+import warnings
+
 import numpy as np
 import pytest
 import torch
 from diffusers import StableDiffusionImg2ImgPipeline, StableDiffusionInpaintPipeline
-from PIL import Image
-from test_sd_weights import small_pipeline
-from test_stable_diffusion import ask, stock
+from pipelines import ask, stock
+from small_pipeline import small_pipeline
 from torch.testing import assert_close
 
-from course import editing, stable_diffusion, toy_ddpm, toy_zoo, train_zoo
+from course import pictures as images
+from course import stable_diffusion, toy_ddpm, toy_zoo
+from course.stable_diffusion import attention, edit
 
 PROMPTS, SEEDS = ["a dog with glasses", "a cat with a hat"], [3, 4]
 
@@ -21,7 +25,7 @@ def sd():
 
 @pytest.fixture(scope="module")
 def pictures():
-    return train_zoo.pixels(toy_zoo.examples(2, seed=5)[0]).contiguous()
+    return images.from_uint8(toy_zoo.examples(2, seed=5)[0]).contiguous()
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +39,7 @@ def mask():
 def test_image_to_image_is_diffusers(sd, pictures, strength):
     theirs = ask(stock(StableDiffusionImg2ImgPipeline), PROMPTS, SEEDS, image=(pictures + 1) / 2, strength=strength,
                  num_inference_steps=10)  # fmt: skip
-    ours = editing.image_to_image(sd, pictures, PROMPTS, SEEDS, strength=strength, steps=10)
+    ours = edit.image_to_image(sd, pictures, PROMPTS, SEEDS, strength=strength, steps=10)
     assert_close((ours + 1) / 2, theirs, atol=1e-5, rtol=0)
 
 
@@ -43,7 +47,7 @@ def test_image_to_image_is_diffusers(sd, pictures, strength):
 def test_inpainting_is_diffusers(sd, pictures, mask, strength):
     theirs = ask(stock(StableDiffusionInpaintPipeline), PROMPTS, SEEDS, image=(pictures + 1) / 2, mask_image=mask,
                  strength=strength, num_inference_steps=10)  # fmt: skip
-    ours = editing.inpaint(sd, pictures, mask, PROMPTS, SEEDS, strength=strength, steps=10, keep_pixels=False)
+    ours = edit.inpaint(sd, pictures, mask, PROMPTS, SEEDS, strength=strength, steps=10, keep_pixels=False)
     assert_close((ours + 1) / 2, theirs, atol=1e-5, rtol=0)
 
 
@@ -56,9 +60,9 @@ def test_the_nine_channel_checkpoint_is_diffusers(tmp_path, strength):
     mask[..., 8:24, :16] = 1
     theirs = ask(stock(StableDiffusionInpaintPipeline, tmp_path), PROMPTS, SEEDS, image=(pictures + 1) / 2,
                  mask_image=mask, strength=strength, num_inference_steps=5, height=32, width=32)  # fmt: skip
-    ours = editing.inpaint(sd, pictures, mask, PROMPTS, SEEDS, strength=strength, steps=5, keep_pixels=False)
+    ours = edit.inpaint(sd, pictures, mask, PROMPTS, SEEDS, strength=strength, steps=5, keep_pixels=False)
     assert_close((ours + 1) / 2, theirs, atol=1e-5, rtol=0)
-    other = editing.inpaint(sd, pictures, 1 - mask, PROMPTS, SEEDS, strength=strength, steps=5, keep_pixels=False)
+    other = edit.inpaint(sd, pictures, 1 - mask, PROMPTS, SEEDS, strength=strength, steps=5, keep_pixels=False)
     assert (ours - other).abs().max() > 1e-3  # the mask is looked at
 
 
@@ -68,15 +72,15 @@ def test_everything_stays_on_the_device_and_asks_it_nothing(tmp_path, channels):
     small_pipeline(tmp_path, in_channels=channels)
     sd = stable_diffusion.load(tmp_path, "meta", quiet=True)
     assert sd.unet.dtype == torch.float16
-    pictures = torch.zeros(2, 3, 32, 32)  # one's own, on the CPU as `editing.picture` gives them
-    mask = editing.as_mask(np.full((32, 32), 255, np.uint8), pictures)
+    pictures = torch.zeros(2, 3, 32, 32)  # one's own, on the CPU as `pictures.from_image` gives them
+    mask = images.as_mask(np.full((32, 32), 255, np.uint8), pictures)
     how = {"steps": 3, "negative": "a hat", "strength": 0.7}
-    drawn = [editing.inpaint(sd, pictures, mask, PROMPTS, **how, paste=paste) for paste in editing.PASTES]
-    drawn += [editing.inpaint(sd, pictures, mask, PROMPTS, resample=2, cover=True, steps=3)]
+    drawn = [edit.inpaint(sd, pictures, mask, PROMPTS, **how, paste=paste) for paste in toy_ddpm.PASTES]
+    drawn += [edit.inpaint(sd, pictures, mask, PROMPTS, resample=2, cover=True, steps=3)]
     if channels == 4:
         drawn += [stable_diffusion.generate(sd, PROMPTS, steps=3, at_once=1)]
-        drawn += [editing.image_to_image(sd, pictures, PROMPTS, **how)]
-        assert stable_diffusion.attention_maps(sd, PROMPTS, SEEDS, steps=3)[1].device.type == "meta"
+        drawn += [edit.image_to_image(sd, pictures, PROMPTS, **how)]
+        assert attention.attention_maps(sd, PROMPTS, SEEDS, steps=3)[1].device.type == "meta"
     else:
         with pytest.raises(ValueError, match="the inpainting checkpoint, which wants a mask"):
             stable_diffusion.generate(sd, PROMPTS, steps=3)
@@ -85,28 +89,44 @@ def test_everything_stays_on_the_device_and_asks_it_nothing(tmp_path, channels):
 
 def test_strength_zero_goes_through_the_autoencoder_alone(sd, pictures):
     z_0 = stable_diffusion.encode(sd, pictures, stable_diffusion.generators(SEEDS))
-    out = editing.image_to_image(sd, pictures, PROMPTS, SEEDS, strength=0.0)
+    out = edit.image_to_image(sd, pictures, PROMPTS, SEEDS, strength=0.0)
     assert_close(out, stable_diffusion.decode(sd, z_0))
 
 
 @pytest.mark.parametrize("strength, steps, first", [(0.1, 5, 82), (0.5, 25, 482), (0.75, 37, 722), (1.0, 50, 982)])
-def test_part_of_grid_is_the_librarys(sd, strength, steps, first):
+def test_partial_timesteps_is_the_librarys(sd, strength, steps, first):
     """Strengths of facts known from diffusers: 50 steps, of which int(50 * strength) are walked."""
-    grid = editing.part_of_grid(stable_diffusion.levels(sd, 50), strength)
+    grid = edit.partial_timesteps(stable_diffusion.timesteps(sd, 50), strength)
     assert (len(grid) - 1, grid[0]) == (steps, first)
 
 
-def test_part_of_grid_truncates_and_refuses(sd):
-    assert editing.part_of_grid([4, 3, 2, 1], 0.32) == [1]
-    for strength in (-0.1, 1.01):
+def test_partial_timesteps_truncates_and_refuses(sd):
+    assert edit.partial_timesteps([4, 3, 2, 1], 0.32) == [1]
+    for strength in (-0.1, 1.01, math.nan, math.inf, None, "0.5"):
         with pytest.raises(ValueError, match="between 0 .keep the picture. and 1"):
-            editing.part_of_grid([2, 1], strength)
+            edit.partial_timesteps([2, 1], strength)
 
 
 def test_kept_pixels_are_the_originals_and_the_others_are_new(sd, pictures, mask):
-    out = editing.inpaint(sd, pictures, mask, PROMPTS, SEEDS, steps=5)
+    out = edit.inpaint(sd, pictures, mask, PROMPTS, SEEDS, steps=5)
     assert torch.equal(out * (1 - mask), pictures * (1 - mask))
     assert ((out - pictures).abs() * mask).amax((1, 2, 3)).min() > 0.1
+
+
+def test_a_seed_means_the_same_in_every_batch(sd, pictures, mask):
+    """With fresh noise at every step too: each picture has its own source of chance."""
+    how = {"steps": 3, "resample": 2}
+    both = edit.inpaint(sd, pictures, mask, PROMPTS, SEEDS, **how)
+    second = edit.inpaint(sd, pictures[1:], mask, PROMPTS[1:], SEEDS[1:], **how)
+    assert_close(both[1:], second, atol=1e-3, rtol=0)
+
+
+# ---------------------------------------------------------------- RePaint
+
+
+def know_nothing(schedule):
+    """A denoiser that finds no noise in anything."""
+    return toy_ddpm.Denoiser(lambda x, t: x * 0, schedule)
 
 
 def test_pieces_are_pasted_where_they_belong():
@@ -114,12 +134,17 @@ def test_pieces_are_pasted_where_they_belong():
     schedule, grid = toy_ddpm.make_schedule("linear"), [1000, 600, 300, 0]
     known, mask = torch.full((4000, 2), 3.0), torch.tensor([0.0, 1.0])
     x_T = torch.randn(4000, 2, generator=torch.Generator().manual_seed(0))
+
+    def walk(paste):
+        return list(
+            toy_ddpm.sample(know_nothing(schedule), x_T, grid, toy_ddpm.repaint(toy_ddpm.ddim, known, mask, paste))
+        )
+
     for paste, wanted in (("noised", 3 * schedule.alpha_bar[600].sqrt()), ("clean", 3.0)):
-        steps = list(editing.replace(lambda x, t: x * 0, x_T, known, mask, schedule, grid, paste=paste, eta=0.0))
+        steps = walk(paste)
         assert_close(steps[0][1][:, 0].mean(), torch.as_tensor(wanted).float(), atol=0.06, rtol=0)
         assert torch.equal(steps[-1][1][:, 0], known[:, 0]) and steps[-1][0] == 0
-    std = {paste: list(editing.replace(lambda x, t: x * 0, x_T, known, mask, schedule, grid, paste=paste, eta=0.0))[1][1][:, 0].std()
-           for paste in editing.PASTES}  # fmt: skip
+    std = {paste: walk(paste)[1][1][:, 0].std() for paste in toy_ddpm.PASTES}
     assert_close(std["noised"], (1 - schedule.alpha_bar[300]).sqrt().float(), atol=0.02, rtol=0)
     assert std["clean"] == 0 and std["end"] > 1
 
@@ -134,95 +159,169 @@ def test_resampling_brings_the_two_halves_together(resample, mean, std):
         spread = alpha_bar * covariance + (1 - alpha_bar) * torch.eye(2).double()
         return ((1 - alpha_bar).sqrt() * x_t.double() @ torch.linalg.inv(spread)).float()
 
-    n, grid = 10_000, toy_ddpm.step_grid(1000, 250)
-    generator = torch.Generator().manual_seed(1)
+    n, generator = 10_000, torch.Generator().manual_seed(1)
     x_T, known = torch.randn(n, 2, generator=generator), torch.tensor([[1.5, 0.0]]).expand(n, 2)
-    steps = editing.replace(eps_model, x_T, known, torch.tensor([[0.0, 1.0]]), schedule, grid, resample=resample,
-                            generator=generator, eta=1.0)  # fmt: skip
-    second = toy_ddpm.last(steps)[:, 1]
+    step = toy_ddpm.repaint(toy_ddpm.ddim, known, torch.tensor([[0.0, 1.0]]), resample=resample)
+    model = toy_ddpm.Denoiser(eps_model, schedule)
+    second = toy_ddpm.last(toy_ddpm.sample(model, x_T, 250, step, eta=1.0, generator=generator))[:, 1]
     assert abs(second.mean() - mean) < 0.02 and abs(second.std() - std) < 0.02
 
 
-def test_replace_refuses_unknown_ways():
-    for wrong in ({"paste": "original"}, {"resample": 0}):
+def test_repaint_refuses_unknown_ways(sd, pictures, mask):
+    for wrong in ({"paste": "original"}, {"resample": 0}, {"resample": 1.5}, {"resample": math.nan}):
         with pytest.raises(ValueError, match="paste is one of noised, clean, end and resample at least 1"):
-            next(editing.replace(None, None, None, None, None, [2, 1], **wrong))
+            toy_ddpm.repaint(toy_ddpm.ddim, None, None, **wrong)
+        with pytest.raises(ValueError, match="paste is one of noised, clean, end and resample at least 1"):
+            edit.inpaint(sd, pictures, mask, PROMPTS, **wrong)
 
 
-def test_a_seed_means_the_same_in_every_batch(sd, pictures, mask):
-    """With fresh noise at every step too: each picture has its own source of chance."""
-    how = {"steps": 3, "resample": 2}
-    both = editing.inpaint(sd, pictures, mask, PROMPTS, SEEDS, **how)
-    second = editing.inpaint(sd, pictures[1:], mask, PROMPTS[1:], SEEDS[1:], **how)
-    assert_close(both[1:], second, atol=1e-3, rtol=0)
+# ---------------------------------------------------------------- bad input: whatever a public function is given
 
 
-# ---------------------------------------------------------------- bad input
+def by_name(name, mask):
+    """A public function as draw(sd, pictures, prompts, **choices)."""
+    function = getattr(edit, name)
+    if name.startswith("inpaint"):
+        return lambda sd, x, *rest, mask=mask, **more: function(sd, x, mask, *rest, **more)
+    return function
 
 
-def test_pictures_of_every_kind_become_colour():
-    red = Image.new("RGB", (8, 16), "red")
-    assert editing.picture(red).shape == (1, 3, 16, 8)
-    assert editing.picture(red)[0, :, 0, 0].tolist() == [1, -1, -1]
-    assert editing.picture(red.convert("L")).unique().numel() == 1
-    assert editing.picture(np.asarray(red)).equal(editing.picture(red))
-    assert (editing.picture(Image.new("RGBA", (8, 8), (255, 0, 0, 0))) == 1).all()  # transparent: white
-    with pytest.raises(ValueError, match=r"must be uint8 \[H, W\].*got float64 \(8, 8\)"):
-        editing.picture(np.zeros((8, 8)))
+FUNCTIONS = ["img2img_latents", "image_to_image", "inpaint_latents", "inpaint"]
+everywhere = pytest.mark.parametrize("name", FUNCTIONS)
 
 
-def test_sixteen_bits_are_scaled_and_numbers_without_a_white_refused(pictures):
-    ramp = np.linspace(0, 65535, 64 * 64).reshape(64, 64).astype(np.uint16)
-    image = Image.fromarray(ramp)
-    assert image.mode == "I;16"
-    expected = torch.from_numpy(ramp.astype(np.float32)) / 32767.5 - 1
-    assert_close(editing.picture(image)[0, 0], expected, atol=0.01, rtol=0)
-    assert editing.as_mask(image, pictures).mean() == 0.5
-    for mode in ("I", "F"):
-        with pytest.raises(ValueError, match=f"an image of mode {mode} has no fixed white"):
-            editing.picture(Image.new(mode, (8, 8)))
+@everywhere
+def test_pictures_prompts_and_seeds_come_together(sd, pictures, mask, name):
+    draw = by_name(name, mask)
+    for prompts, more, words in (
+        (["a dog"], {}, "got 2 pictures, 1 prompts, 1 seeds"),
+        (PROMPTS, {"seeds": [3]}, "got 2 pictures, 2 prompts, 1 seeds"),
+        (PROMPTS, {"seeds": 3}, "whole numbers"),
+        (PROMPTS, {"seeds": [0.5, 1]}, "whole numbers"),
+        (PROMPTS, {"negative": ["a hat"]}, "2 seeds, 1 negative prompts"),
+        (PROMPTS, {"negative": [["a", "b"], "c"]}, "negative is a list of strings"),
+        (PROMPTS, {"negative": None}, "negative is a list of strings"),
+        ("a dog", {}, "list of strings; write"),
+        ([PROMPTS, PROMPTS], {}, "list of strings"),
+        ([], {}, "list of strings.*none"),
+        (None, {}, "list of strings"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            draw(sd, pictures, prompts, **more)
+
+
+@everywhere
+def test_numbers_that_are_none_are_refused(sd, pictures, mask, name):
+    draw = by_name(name, mask)
+    for more, words in (
+        ({"guidance_scale": math.nan}, "guidance_scale is nan"),
+        ({"guidance_scale": math.inf}, "guidance_scale is inf"),
+        ({"strength": math.nan}, "strength is nan"),
+        ({"strength": 1.5}, "strength is 1.5"),
+        ({"strength": None}, "strength is None"),
+        ({"steps": 501}, "501 steps would begin at level 502"),
+        ({"steps": 0}, "steps is 0"),
+        ({"steps": 2.5}, "steps is 2.5"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            draw(sd, pictures, PROMPTS, **more)
+
+
+@everywhere
+def test_pictures_of_another_range_or_shape_are_told(sd, pictures, mask, name):
+    """Each is named with its range and the mend; a bright picture of the right range is drawn."""
+    draw = by_name(name, mask)
+    for wrong, words in (
+        (pictures / 2 + 0.5, "0..1"),
+        ((pictures + 1) * 127.5, "127.5"),
+        (((pictures + 1) * 127.5).byte(), "from_uint8"),
+        (pictures * 2, "-1..1"),
+        (pictures.where(pictures < 0.9, torch.nan), "NaN"),
+        (pictures.where(pictures < 0.9, torch.inf), "infinity"),
+        (pictures[0], r"\[None\]"),
+        (pictures.movedim(1, -1), "movedim"),
+        (pictures[:, :1], r"\[B, 3, H, W\]"),
+        (pictures[:0], "at least one"),
+        (images.to_images(pictures), "from_image"),
+        (None, "from_image"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            draw(sd, wrong, PROMPTS)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        bright = images.from_uint8((images.np.asarray(images.to_images(pictures)) // 2 + 128).astype(np.uint8))
+        draw(sd, bright, PROMPTS, steps=2)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS[2:])
+def test_masks_of_another_range_or_shape_are_told(sd, pictures, mask, name):
+    draw = by_name(name, mask)
+    for wrong, words in (
+        (mask * 255, "255"),
+        (mask * 2 - 1, "between 0 .keep. and 1"),
+        (mask.where(mask < 1, torch.nan), "NaN"),
+        (mask[..., :32], "the mask is .* the picture 64 x 64"),
+        (mask.expand(2, 3, -1, -1), "the mask is"),
+        (mask * 0, "black everywhere"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            draw(sd, pictures, PROMPTS, mask=wrong)
+    with pytest.raises(ValueError):
+        draw(sd, pictures, PROMPTS, mask=None)
+
+
+@pytest.mark.parametrize("cover", [False, True])
+def test_a_mask_is_looked_at_before_it_is_shrunk(sd, mask, cover):
+    for wrong, words in (
+        (mask * 255, "255"),
+        (mask.where(mask < 1, torch.nan), "NaN"),
+        (mask[..., :60], "64 x 60 is no mult"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            edit.shrink_mask(sd, wrong, cover)
+
+
+def test_a_mask_of_every_legal_kind_draws_the_same(sd, pictures, mask):
+    eight_bits = (mask[0, 0] * 255).byte().numpy()
+    wanted = edit.inpaint(sd, pictures, mask, PROMPTS, SEEDS, steps=2)
+    for kind in (mask[0, 0], mask.bool(), mask * 0.7, eight_bits, images.Image.fromarray(eight_bits)):
+        assert torch.equal(edit.inpaint(sd, pictures, kind, PROMPTS, SEEDS, steps=2), wanted)
+
+
+@pytest.mark.parametrize("channels", [4, 9])
+def test_a_picture_of_numbers_is_looked_at_before_anything_is_asked_of_the_model(tmp_path, channels):
+    """On `meta` no number can be looked at afterwards: the refusal comes from the picture as it was given."""
+    small_pipeline(tmp_path, in_channels=channels)
+    sd = stable_diffusion.load(tmp_path, "meta", quiet=True)
+    with pytest.raises(ValueError, match="NaN"):
+        edit.inpaint(sd, torch.full((1, 3, 32, 32), torch.nan), torch.ones(1, 1, 32, 32), ["a dog"])
+
+
+def test_one_negative_prompt_a_picture_is_diffusers(sd, pictures, mask):
+    negative = ["a brown dog", "a blue background"]
+    more = {"image": (pictures + 1) / 2, "num_inference_steps": 5, "negative_prompt": negative}
+    theirs = ask(stock(StableDiffusionImg2ImgPipeline), PROMPTS, SEEDS, strength=0.8, **more)
+    ours = edit.image_to_image(sd, pictures, PROMPTS, SEEDS, strength=0.8, steps=5, negative=negative)
+    assert_close((ours + 1) / 2, theirs, atol=1e-5, rtol=0)
+    theirs = ask(stock(StableDiffusionInpaintPipeline), PROMPTS, SEEDS, mask_image=mask, strength=1.0, **more)
+    ours = edit.inpaint(sd, pictures, mask, PROMPTS, SEEDS, steps=5, negative=negative, keep_pixels=False)
+    assert_close((ours + 1) / 2, theirs, atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("strength", [0.0, 0.75])
 def test_odd_sizes_are_refused(sd, strength):
     with pytest.raises(ValueError, match="60 x 64 is no multiple of 8; try 64 x 64"):
-        editing.image_to_image(sd, torch.zeros(1, 3, 60, 64), ["a dog"], strength=strength)
-
-
-def test_masks(pictures):
-    half = Image.new("L", (64, 64), 0)
-    half.paste(255, (0, 0, 32, 64))
-    assert editing.as_mask(half, pictures).sum() == 32 * 64  # white is redrawn
-    grey = np.full((64, 64), 127, np.uint8)
-    grey[:10] = 128
-    assert editing.as_mask(grey, pictures).sum() == 10 * 64
-    assert editing.as_mask(np.eye(64, dtype=bool), pictures).sum() == 64
-    for wrong, words in (
-        (Image.new("L", (32, 64), 255), "the mask is 64 x 32, the picture 64 x 64"),
-        (torch.ones(3, 64, 64), "the mask is 3 x 64 x 64, the picture 64 x 64; .* one channel"),
-        (torch.full((64, 64), 255.0), "between 0 .keep. and 1 .redraw.; got 255..255"),
-        (torch.zeros(64, 64), "black everywhere"),
-    ):
-        with pytest.raises(ValueError, match=words):
-            editing.as_mask(wrong, pictures)
+        edit.image_to_image(sd, torch.zeros(1, 3, 60, 64), ["a dog"], strength=strength)
 
 
 def test_a_single_pixel_is_lost_or_covered(sd):
     mask = torch.zeros(1, 1, 64, 64)
     mask[..., 3, 3] = 1
-    assert editing.shrink_mask(sd, mask).sum() == 0  # as in diffusers: a cell asks its upper left pixel
-    assert editing.shrink_mask(sd, mask, cover=True).sum() == 1
-
-
-def test_pictures_prompts_and_seeds_come_together(sd, pictures, mask):
-    for edit, more in ((editing.image_to_image, ()), (editing.inpaint, (mask,))):
-        with pytest.raises(ValueError, match="got 2 pictures, 1 prompts and 1 seeds"):
-            edit(sd, pictures, *more, ["a dog"])
-        with pytest.raises(ValueError, match="got 2 pictures, 2 prompts and 1 seeds"):
-            edit(sd, pictures, *more, PROMPTS, [3])
+    assert edit.shrink_mask(sd, mask).sum() == 0  # as in diffusers: a cell asks its upper left pixel
+    assert edit.shrink_mask(sd, mask, cover=True).sum() == 1
 
 
 @pytest.mark.parametrize("strength", [0.0, 0.03])
 def test_inpainting_with_less_than_a_step_is_refused(sd, pictures, mask, strength):
     with pytest.raises(ValueError, match=f"strength {strength} of 25 steps is less than one step"):
-        editing.inpaint(sd, pictures, mask, PROMPTS, strength=strength)
+        edit.inpaint(sd, pictures, mask, PROMPTS, strength=strength)

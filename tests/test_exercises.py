@@ -1,16 +1,20 @@
 """Every folded solution passes its check, every untouched stub is "to do", every known mistake gets its own hint."""
 
+import fractions
 import importlib
 import json
 import pkgutil
 import re
+import sys
+import warnings
 
+import numpy as np
 import pytest
 import torch
-from test_notebooks import NOTEBOOKS
+from notebook_files import NOTEBOOKS, source
 
 import course.check
-from course.check.engine import HINT, RIGHT, TO_DO, WRONG, Exercise
+from course.check.engine import HINT, RIGHT, TO_DO, WRONG, Exercise, FunctionExercise, ValueExercise
 
 EXERCISES = {
     f"{info.name}.{name}": value
@@ -24,7 +28,7 @@ EXERCISES = {
 def exercises_of(path):
     """(set-up code, stub, solution) of each exercise cell of a notebook."""
     cells = json.loads(path.read_bytes())["cells"]
-    text = ["".join(c["source"]) for c in cells]
+    text = [source(cell) for cell in cells]
     setup = next(t for c, t in zip(cells, text) if c["id"] == "setup")
     for i, cell in enumerate(cells):
         if "exercise" in cell["metadata"].get("tags", []):
@@ -72,29 +76,111 @@ def test_every_notebook_has_three_to_five_exercises_and_uses_each():
 
 
 @pytest.mark.parametrize("attempt, status, said", [
-    (..., TO_DO, "replace"), (None, TO_DO, "replace"), (lambda x: ..., TO_DO, "replace"),
+    (..., TO_DO, "replace"), (None, TO_DO, "replace"), (lambda x: ..., TO_DO, "replace"), (lambda x: [..., 1], TO_DO, "replace"),
     (lambda x: 2 * x, RIGHT, "exact"), (lambda x: 2 * x + 1e-9, RIGHT, "close"),
-    (lambda x: x + x + 1, HINT, "plus one"), (lambda x: 3 * x, WRONG, "largest difference"),
+    (lambda x: x + x + 1, HINT, "plus one"), (lambda x: 3 * x, WRONG, "largest difference is 2"),
+    (lambda x: 2.0, WRONG, "right in 1 of 2 cases, wrong in case 2"),
     (lambda x: x / 0, WRONG, "ZeroDivisionError"), (lambda: 3, WRONG, "TypeError"), (7, WRONG, "function itself"),
     (lambda x: float("nan"), WRONG, "not finite"), (lambda x: [1, 2], WRONG, "shape"), (lambda x: "two", WRONG, "expected numbers"),
     (lambda x: None, WRONG, "is there a `return`"), (lambda x: torch.tensor([2 * x]), RIGHT, "exact"), (lambda x: 256**784, WRONG, "300 digits"),
+    (lambda x: sys.exit(), WRONG, "SystemExit"), (lambda x: (y for y in [2 * x]), WRONG, "got generator"),
 ])  # fmt: skip
 def test_the_check_itself(attempt, status, said):
-    exercise = Exercise(lambda x: 2 * x, [(lambda x: 2 * x + 1, "plus one")], cases=[(1.0,), (2.0,)])
+    exercise = FunctionExercise(lambda x: 2 * x, [(lambda x: 2 * x + 1, "plus one")], cases=[(1.0,), (2.0,)])
     found, message = exercise.verdict(attempt)
     assert found == status and said in message
 
 
-def test_values_are_compared_relatively_and_texts_exactly():
-    assert Exercise(1000.0, [], tolerance=0.01).verdict(1005)[0] == RIGHT
-    assert Exercise(1000.0, [(50.0, "fifty is the mean")], tolerance=0.01).verdict(50) == (HINT, "fifty is the mean")
-    assert Exercise("blur", [("noise", "that is the other one")]).verdict(" Blur")[0] == RIGHT
-    assert Exercise(True, [(False, "think again")]).verdict(1)[0] == WRONG
+def test_values_are_compared_relatively_and_functions_absolutely():
+    value = ValueExercise(1000.0, [(50.0, "fifty is the mean")], tolerance=0.01)
+    assert value.verdict(1009)[0] == RIGHT and value.verdict(1011) == (
+        WRONG,
+        "too large, off by 1.1 % of the right answer",
+    )
+    assert value.verdict(50) == (HINT, "fifty is the mean") and "too small" in value.verdict(51)[1]
+    function = FunctionExercise(lambda: 1000.0, [(lambda: 50.0, "fifty is the mean")], cases=[()], tolerance=0.01)
+    assert function.verdict(lambda: 1000.009)[0] == RIGHT and function.verdict(lambda: 1000.011)[0] == WRONG
+    assert function.verdict(lambda: 50.009) == (HINT, "fifty is the mean")
+
+
+def test_texts_and_bools_are_compared_exactly():
+    blur = ValueExercise("blur", [("noise", "that is the other one")])
+    assert blur.verdict(" Blur")[0] == RIGHT and blur.verdict("NOISE")[0] == HINT
+    assert blur.verdict("fog") == (WRONG, "'fog' is not it") and blur.verdict(3) == (WRONG, "expected a text, got int")
+    true = ValueExercise(True, [(False, "think again")])
+    for right in (True, np.bool_(True), torch.tensor(True), torch.tensor([True])):
+        assert true.verdict(right)[0] == RIGHT
+    assert (
+        true.verdict(1) == (WRONG, "expected True or False, got int") and true.verdict(torch.tensor(False))[0] == HINT
+    )
 
 
 @pytest.mark.parametrize("attempt, said", [
-    ([951, 1, 41], "2 of 3"), ((7, 1, 7), "1 of 3"), (torch.tensor([0.0, 0, 0]), "0 of 3"), ([951, 1], "expected shape"),
+    ([951, 1, 41], "2 of 3 numbers are right; look again at number 3"), ((7, 1, 7), "1 of 3"), (torch.tensor([0.0, 0, 0]), "0 of 3"),
+    ([951, 1], "expected shape"), ([[951, 1, 40]], "expected shape"),
 ])  # fmt: skip
 def test_of_several_numbers_the_right_ones_are_counted(attempt, said):
-    status, message = Exercise([951, 1, 40], [], tolerance=1e-4).verdict(attempt)
+    status, message = ValueExercise([951, 1, 40], [], tolerance=1e-4).verdict(attempt)
     assert status == WRONG and said in message
+
+
+class Hostile:
+    """Whatever is asked of it, it raises."""
+
+    def __eq__(self, other):
+        raise RuntimeError("no comparison")
+
+    __bool__ = __len__ = __float__ = __iter__ = __repr__ = __str__ = __eq__
+    shape = dtype = device = property(__eq__)
+
+
+class Unspeakable(Exception):
+    """An error that cannot even be printed."""
+
+    def __str__(self):
+        raise RuntimeError("no text")
+
+
+def fails_silently(*_):
+    raise Unspeakable
+
+
+itself = []
+itself.append(itself)
+RIGHT_ONES = [  # 0.5 and 0.25 in many dresses
+    [0.5, 0.25], (0.5, 0.25), np.array([0.5, 0.25], np.float16), torch.tensor([0.5, 0.25]).bfloat16(),
+    torch.tensor([0.5, 0.25], requires_grad=True), torch.nn.Parameter(torch.tensor([0.5, 0.25])), [torch.tensor(0.5), np.float32(0.25)],
+    [fractions.Fraction(1, 2), fractions.Fraction(1, 4)], torch.tensor([0.5, 0.25]).to_sparse(), np.array([0.5, 0.25])[::1],
+]  # fmt: skip
+if torch.cuda.is_available():
+    RIGHT_ONES.append(torch.tensor([0.5, 0.25], device="cuda", requires_grad=True))
+STRANGE = [
+    Hostile(), Hostile, [Hostile(), Hostile()], itself, object(), {1, 2}, {"a": 1}, b"ab", "two", "0.5", ["0.5", "0.25"], float("nan"),
+    [float("inf"), 0.25], 1j, [0.5 + 0j, 0.25], torch.tensor([0.5 + 0j, 0.25]), np.array([0.5 + 0j, 0.25]), np.complex64(1), (x for x in (1, 2)),
+    torch.zeros(2, device="meta"), torch.zeros((), dtype=torch.bool, device="meta"), torch.zeros(1).expand(10**12), range(10**12), torch.zeros(0),
+    [], [[]], [[0.5], [0.25, 1]], [None, None], np.array([object(), 1]), np.array(["0.5", "0.25"]), np.datetime64("2026-01-01"), 10**400,
+    [10**400, 0.25], fails_silently, sys.exit, lambda *_: Hostile(), lambda *_: itself, lambda *_: torch.zeros(3, device="meta"),
+    lambda *_: torch.zeros(1).expand(10**12), lambda *_: (yield), torch.nn.Linear(2, 2), torch, type,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("attempt", RIGHT_ONES, ids=range(len(RIGHT_ONES)))
+def test_numbers_of_every_kind_and_place_count(attempt):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert ValueExercise([0.5, 0.25], []).verdict(attempt)[0] == RIGHT
+        assert FunctionExercise(lambda: [0.5, 0.25], [], cases=[()]).verdict(lambda: attempt)[0] == RIGHT
+
+
+@pytest.mark.parametrize("attempt", STRANGE, ids=range(len(STRANGE)))
+def test_a_check_never_raises(attempt, capsys):
+    """Nor does it take for 0.5, or for 0.5 and 0.25, what is a text or complex."""
+    number, numbers = (lambda x: 2 * x), (lambda x: [x, x])
+    for exercise in [
+        *(ValueExercise(answer, [(1, "not one"), ("a", "not a")]) for answer in (0.5, [0.5, 0.25], "blur", True)),
+        *(FunctionExercise(f, [(lambda x: 7, "seven")], cases=[(1.0,), (torch.ones(2),)]) for f in (number, numbers)),
+    ]:
+        with warnings.catch_warnings(record=True) as warned:
+            warnings.simplefilter("always")
+            exercise(attempt)
+        assert capsys.readouterr().out.startswith(WRONG) and not warned

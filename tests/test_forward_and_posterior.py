@@ -78,25 +78,71 @@ def test_conversions_against_the_gaussian_example(t, score, eps, x_0, v):
     """Data N(0.7, 0.25), x_t = 1.3: every prediction from the exact denoiser, and every conversion between them."""
     x_t = torch.tensor([[1.3]], dtype=torch.float64)
     found = td.exact_denoiser(torch.tensor([[0.7]]), LINEAR, std=0.5)(x_t, full(1, t))
-    values = {"eps": eps, "x_0": x_0, "v": v, "score": score}
+    assert_close(torch.cat(found).flatten().tolist(), [x_0, eps], rtol=1e-5, atol=1e-7)
+    values = {"eps": eps, "x_0": x_0, "v": v, "score": score, "flow": eps - x_0}
     for name, value in values.items():
-        assert_close(td.convert(found, x_t, full(1, t), LINEAR, "eps", name).item(), value, rtol=1e-5, atol=1e-7)
+        assert_close(td.target(*found, full(1, t), LINEAR, name).item(), value, rtol=1e-5, atol=1e-7)
 
 
-@pytest.mark.parametrize("source", td.PREDICTIONS)
-@pytest.mark.parametrize("target", td.PREDICTIONS)
-def test_conversions_come_back(source, target, generator):
-    x_t, value = torch.randn(2, 6, 3, generator=generator, dtype=torch.float64)
-    t = torch.tensor([1, 2, 100, 500, 999, 1000])
-    there = td.convert(value, x_t, t, LINEAR, source, target)
-    assert_close(td.convert(there, x_t, t, LINEAR, target, source), value, rtol=1e-7, atol=1e-9)
+@pytest.mark.parametrize("prediction", td.PREDICTIONS)
+@pytest.mark.parametrize("maker", td.SCHEDULES.values())
+def test_split_undoes_target(prediction, maker, generator):
+    """Whatever a network was asked for, x_0 and eps come back from it, at every level that has signal left."""
+    x_0, eps = torch.randn(2, 6, 3, generator=generator, dtype=torch.float64)
+    t, schedule = torch.tensor([1, 2, 100, 500, 998, 999]), maker()
+    value = td.target(x_0, eps, t, schedule, prediction)
+    found = td.split(value, td.q_sample(x_0, t, eps, schedule), t, schedule, prediction)
+    assert_close(found, (x_0, eps), rtol=1e-7, atol=1e-7)
+
+
+def test_where_no_signal_is_left():
+    """At the end of the straight path v and flow still tell x_0; eps and score do not, and say so."""
+    x_0, eps = torch.ones(1, 3), 2 * torch.ones(1, 3)
+    for prediction in ("v", "flow", "x_0"):
+        value = td.target(x_0, eps, 1000, td.flow(), prediction)
+        assert_close(td.split(value, eps, 1000, td.flow(), prediction), (x_0, eps))
+    for prediction in ("eps", "score"):
+        with pytest.raises(ValueError, match="no signal left"):
+            td.split(eps, eps, 1000, td.flow(), prediction)
+
+
+@pytest.mark.parametrize("prediction", td.PREDICTIONS)
+def test_at_level_0_nothing_can_be_split(prediction):
+    with pytest.raises(ValueError, match="1..1000; got 0"):
+        td.split(torch.zeros(1, 3), torch.zeros(1, 3), 0, LINEAR, prediction)
+
+
+@pytest.mark.parametrize("t", [1, 2, 5, 100, 1000])
+def test_half_precision_rounds_once(t, generator):
+    """In bfloat16, whose 1 - 0.0001 is 1, the noise and the posterior still have their size."""
+    x_0, eps = torch.zeros(4096), torch.randn(4096, generator=generator)
+    x_t = td.q_sample(x_0.bfloat16(), full(4096, t), eps.bfloat16(), LINEAR)
+    assert_close(x_t.float().std(), LINEAR.std[t].float() * eps.std(), rtol=0.01, atol=0)
+    exactly = td.posterior(x_0, eps, full(4096, t), LINEAR)
+    rounded = td.posterior(x_0.bfloat16(), eps.bfloat16(), full(4096, t), LINEAR)
+    for a, b in zip(exactly, rounded):
+        assert_close(b.float(), a, rtol=0.01, atol=1e-3)
+
+
+def test_posterior_over_several_levels():
+    """From level 700 to 300 in one stride: the Gaussian that simulation gives. x_0 -> x_300 -> x_700, all in one draw."""
+    generator, n = torch.Generator().manual_seed(0), 2_000_000
+    x_0 = torch.full((n,), 0.8, dtype=torch.float64)
+    noise = torch.randn(2, n, generator=generator, dtype=torch.float64)
+    x_300 = td.q_sample(x_0, 300, noise[0], LINEAR)
+    x_700 = td.q_step(x_300, 700, noise[1], LINEAR, t_prev=300)
+    assert_close(x_700.std().item(), LINEAR.std[700].item(), rtol=2e-3, atol=0)
+    chosen = x_300[(x_700 - 0.5).abs() < 0.02]
+    mu, variance = td.posterior(x_0[:1], torch.tensor([0.5], dtype=torch.float64), 700, LINEAR, t_prev=300)
+    assert_close(chosen.mean().item(), mu.item(), atol=0.01, rtol=0)
+    assert_close(chosen.var().item(), variance.item(), atol=0, rtol=0.02)
 
 
 def test_exact_denoiser_against_a_direct_softmax(generator):
     """Finite data: weigh every picture by its Gaussian density, written as loops over the definition."""
     points, x_t = torch.randn(2, 5, 1, 3, 3, generator=generator, dtype=torch.float64)
     t = torch.tensor([1, 20, 300, 700, 1000])
-    found = td.exact_denoiser(points, LINEAR)(x_t, t)
+    found = td.exact_denoiser(points, LINEAR)(x_t, t)[1]
     for row in range(5):
         alpha_bar_t = LINEAR.alpha_bar[t[row]]
         density = torch.distributions.Normal(0, (1 - alpha_bar_t).sqrt())
@@ -117,13 +163,13 @@ def test_exact_denoiser_of_a_mixture_against_autograd(generator):
         torch.distributions.Normal(alpha_bar_t.sqrt() * means[:, 0], (alpha_bar_t * 0.3**2 + 1 - alpha_bar_t).sqrt()),
     )
     (score,) = torch.autograd.grad(law.log_prob(x_t[:, 0]).sum(), x_t)
-    found = td.exact_denoiser(means, LINEAR, std=0.3, weights=weights)(x_t.detach(), t)
+    found = td.exact_denoiser(means, LINEAR, std=0.3, weights=weights)(x_t.detach(), t)[1]
     assert_close(found, -(1 - alpha_bar_t).sqrt() * score, rtol=1e-9, atol=1e-9)
 
 
 @pytest.mark.parametrize("t, message", [
     (torch.tensor([1001, 3]), "1..1000"), (torch.tensor([-1, 3]), "1..1000"),
-    (torch.tensor([0.5, 3.0]), "whole number"), (torch.tensor([3]), "whole number"), (5, "got 5"),
+    (torch.tensor([0.5, 3.0]), "whole number"), (torch.tensor([3]), "whole number"), (5.0, "got 5.0"), (1001, "1..1000"),
 ])  # fmt: skip
 def test_bad_t_is_refused(t, message):
     with pytest.raises(ValueError, match=message):
@@ -134,4 +180,41 @@ def test_bad_shapes_and_names_are_refused():
     with pytest.raises(ValueError, match="shape of x_0"):
         td.q_sample(torch.zeros(2, 1, 4, 4), full(2, 5), torch.zeros(2, 1, 4, 5), LINEAR)
     with pytest.raises(ValueError, match="'noise' is no prediction"):
-        td.convert(torch.zeros(1), torch.zeros(1), full(1, 5), LINEAR, "noise", "x_0")
+        td.split(torch.zeros(1), torch.zeros(1), full(1, 5), LINEAR, "noise")
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.long, torch.bool])
+def test_whole_numbers_are_no_pictures(dtype):
+    """uint8 pictures times a signal below 1 would be all noise; 0/1 whole numbers would train on a loss of 0."""
+    x_0, network = torch.ones(2, 1, 4, 4).to(dtype), lambda x_t, t: x_t
+    with pytest.raises(ValueError, match="127.5"):
+        td.q_sample(x_0, full(2, 5), torch.zeros(2, 1, 4, 4), LINEAR)
+    with pytest.raises(ValueError, match="127.5"):
+        td.training_loss(network, x_0, full(2, 5), torch.zeros(2, 1, 4, 4), LINEAR)
+
+
+@pytest.mark.parametrize(
+    "answer", [torch.zeros(2, 1, 4, 5), torch.zeros(2, 3, 4, 4), torch.zeros(2, 1, 1, 1), torch.zeros(4, 4)]
+)
+def test_a_network_that_answers_in_another_shape_is_refused(answer):
+    x, network = torch.zeros(2, 1, 4, 4), lambda x_t, t: answer
+    with pytest.raises(ValueError, match="network answers in shape"):
+        td.Denoiser(network, LINEAR)(x, 5)
+    with pytest.raises(ValueError, match="network answers in shape"):
+        td.training_loss(network, x, full(2, 5), x, LINEAR)
+
+
+@pytest.mark.parametrize("prediction", td.PREDICTIONS)
+def test_the_loss_is_the_mean_square_of_what_is_missed(prediction, generator):
+    """A network that always says 0 misses the whole target; the exact one leaves Bayes' floor, worked out for a Gaussian."""
+    x_0, eps = torch.randn(2, 20_000, 1, generator=generator, dtype=torch.float64)
+    x_0, t = 0.5 * x_0, full(20_000, 500)
+    a, s = LINEAR.signal[500], LINEAR.std[500]
+    p, q = {"eps": (0, 1), "x_0": (1, 0), "v": (-s, a), "score": (0, -1 / s), "flow": (-1, 1)}[prediction]
+    loss = td.training_loss(lambda x_t, t: 0 * x_t, x_0, t, eps, LINEAR, prediction)
+    assert_close(loss.item(), float(0.25 * p**2 + q**2), rtol=0.03, atol=0)
+    exact = td.exact_denoiser(torch.zeros(1, 1), LINEAR, std=0.5)
+    network = lambda x_t, t: td.target(*exact(x_t, t), t, LINEAR, prediction)  # noqa: E731
+    spread = 0.25 * s**2 / (0.25 * a**2 + s**2)  # Var(x_0 | x_t); eps misses by -a / s times what x_0 does
+    floor = float(spread * (p - q * a / s) ** 2)
+    assert_close(td.training_loss(network, x_0, t, eps, LINEAR, prediction).item(), floor, rtol=0.03, atol=0)

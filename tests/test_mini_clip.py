@@ -65,6 +65,22 @@ def test_tokens_are_filled_up_and_long_prompts_are_cut_with_a_warning(tokenizer)
     assert cut.shape == (1, 32) and cut[0, -1] == tokenizer.eos_token_id
 
 
+@pytest.mark.parametrize("texts, said", [
+    ("a dog", r"write \['a dog'\]"), ([], "got none"), ([("a dog", "a cat")], "in it"), (["a dog", None], "None in it"), (3, "got 3"),
+    ([["a dog"]], "in it"),
+])  # fmt: skip
+def test_only_lists_of_strings_are_texts(tokenizer, texts, said):
+    """The tokenizer itself would join a pair to one text, silently."""
+    with pytest.raises(ValueError, match=said):
+        mini_clip.tokens(tokenizer, texts)
+
+
+def test_texts_may_come_in_any_row(tokenizer):
+    listed = mini_clip.tokens(tokenizer, ["a dog", "a cat"])
+    for texts in (("a dog", "a cat"), np.array(["a dog", "a cat"]), (text for text in ["a dog", "a cat"])):
+        assert torch.equal(mini_clip.tokens(tokenizer, texts), listed)
+
+
 def test_contrastive_loss_is_that_of_transformers(clip, tokenizer):
     ids = mini_clip.tokens(tokenizer, ["a dog", "a cat with a hat", "a pizza"])
     pictures = torch.rand(3, 3, 64, 64, generator=torch.Generator().manual_seed(0)) * 2 - 1

@@ -3,6 +3,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from diffusers import UNet2DModel
 from diffusers.models.embeddings import get_timestep_embedding
 from torch.testing import assert_close
 
@@ -80,13 +81,43 @@ def test_images_in_a_batch_do_not_mix(generator):
     assert_close(model(x, t, c), alone, rtol=1e-4, atol=1e-5)
 
 
+def test_a_device_is_asked_nothing():
+    """On `meta` there are shapes and no numbers: whoever looks at one fails."""
+    model = MiniUNet(num_classes=10).to("meta")
+    x, t, c = (torch.zeros(shape, device="meta", dtype=kind)
+               for shape, kind in [((2, 1, 28, 28), torch.float32), ((2,), torch.long), ((2,), torch.long)])  # fmt: skip
+    assert model(x, t, c).shape == model(x, t).shape == x.shape
+    with pytest.raises(ValueError, match="c must be a tensor of shape"):
+        model(x, t, c[:1])
+
+
+def test_parts_are_called_as_in_diffusers():
+    theirs = UNet2DModel(layers_per_block=1, block_out_channels=(32, 64), norm_num_groups=8,
+                         down_block_types=("DownBlock2D",) * 2, up_block_types=("UpBlock2D",) * 2)  # fmt: skip
+    shared = {"conv_in", "down_blocks", "up_blocks", "conv_out"}
+    ours = MiniUNet(channels=(32, 64))
+    assert shared <= {name for name, _ in ours.named_children()} and shared <= {
+        name for name, _ in theirs.named_children()
+    }
+    for model in (ours, theirs):  # the decoder's blocks lie in the order in which they are walked
+        deepest, finest = ([p for p in block.parameters() if p.dim() == 4][0].shape[1] for block in model.up_blocks)
+        assert deepest > finest
+
+
 @pytest.mark.parametrize("x, t, c, message", [
     (torch.zeros(1, 1, 30, 30), torch.tensor([1]), None, "divisible"),
     (torch.zeros(1, 3, 28, 28), torch.tensor([1]), None, "channels"),
     (torch.zeros(2, 1, 28, 28), torch.tensor([1]), None, "t must be a tensor of shape .2,., one an image; got .1,."),
     (torch.zeros(1, 1, 28, 28), 500, None, "t must be a tensor .* got 500"),
     (torch.zeros(1, 1, 28, 28), torch.tensor([1]), torch.tensor([11]), "labels"),
+    (torch.zeros(1, 1, 28, 28), torch.tensor([1]), torch.tensor([-1]), "labels"),
+    (torch.zeros(2, 1, 28, 28), torch.tensor([1, 1]), torch.tensor([1]), "c must be a tensor of shape"),
 ])  # fmt: skip
 def test_bad_input_is_refused(x, t, c, message):
     with pytest.raises(ValueError, match=message):
         MiniUNet(num_classes=10)(x, t, c)
+
+
+def test_labels_need_a_network_that_knows_them():
+    with pytest.raises(ValueError, match="without num_classes"):
+        MiniUNet()(torch.zeros(1, 1, 28, 28), torch.tensor([1]), torch.tensor([1]))

@@ -5,13 +5,15 @@ import base64
 import builtins
 import json
 import re
-import statistics
-from pathlib import Path
+import subprocess
+import sys
 
+import nbclient
+import nbformat
 import pytest
+from notebook_files import NOTEBOOKS, code_cells, source, tagged
 
-ROOT = Path(__file__).resolve().parents[1]
-NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+from course import index
 
 
 @pytest.fixture(params=NOTEBOOKS, ids=lambda p: p.stem)
@@ -19,35 +21,11 @@ def notebook(request):
     return json.loads(request.param.read_bytes())
 
 
-def code_cells(notebook):
-    return [c for c in notebook["cells"] if c["cell_type"] == "code"]
-
-
-def source(cell):
-    return "".join(cell["source"])
-
-
-def tagged(notebook, tag):
-    return [c for c in code_cells(notebook) if tag in c["metadata"].get("tags", [])]
-
-
-def test_the_notebooks_are_complete():
-    names = [p.stem for p in NOTEBOOKS]
-    first = [
-        "00_start_here",
-        "01_gaussian_noise",
-        "02_forward_process",
-        "03_reverse_process",
-        "04_unet",
-        "05_toy_ddpm",
-        "06_samplers",
-        "07_latent_space",
-        "08_clip_and_conditioning",
-        "09_classifier_free_guidance",
-        "10_stable_diffusion",
-        "11_image_to_image_and_inpainting",
-    ]
-    assert names[: len(first)] == first
+def test_the_notebooks_are_those_of_the_index():
+    assert [path.stem for path in NOTEBOOKS] == [row.name for row in index.rows()]
+    for row in index.rows():
+        title = source(json.loads(row.path.read_bytes())["cells"][0]).splitlines()[0]
+        assert title == f"# {row.number}. {row.title}"
 
 
 def test_executed_in_order_without_errors(notebook):
@@ -71,17 +49,12 @@ def test_nbval_has_something_to_compare(notebook):
         assert cell["execution_count"] and cell["outputs"], f"{cell['id']} is marked but holds no output"
 
 
-def test_expected_exceptions_are_there(notebook):
-    for cell in tagged(notebook, "raises-exception"):
-        assert any(o["output_type"] == "error" for o in cell["outputs"])
-
-
 def test_size_and_form(notebook):
-    assert 25 <= len(notebook["cells"]) <= 45
+    assert 25 <= len(notebook["cells"]) <= 90
     assert len(json.dumps(notebook)) < 1_000_000
-    lengths = [len(source(c).splitlines()) for c in code_cells(notebook)]
-    assert max(lengths) <= 25 and statistics.median(lengths) <= 8
-    kinds = "".join(c["cell_type"][0] for c in notebook["cells"])
+    claims = tagged(notebook, "claims")
+    assert max(len(source(c).splitlines()) for c in code_cells(notebook) if c not in claims) <= 25
+    kinds = "".join(c["cell_type"][0] for c in notebook["cells"] if c not in claims)
     assert "ccc" not in kinds
     ids = [c["id"] for c in notebook["cells"]]
     assert len(set(ids)) == len(ids) and all(re.fullmatch(r"[a-z0-9-]+", i) for i in ids)
@@ -131,3 +104,15 @@ def test_functions_read_only_their_arguments(notebook):
 def test_nothing_is_stale_or_local(notebook):
     text = json.dumps(notebook)
     assert not re.search(r"\b(TO[D]O|FIX[M]E|XX[X])\b|/home/\w|/root/|C:\\\\Users", text)
+
+
+def test_a_notebook_that_was_copied_away_says_what_to_do(notebook, tmp_path):
+    """The set-up cell, where neither the course nor anything else is installed."""
+    setup = next(source(cell) for cell in notebook["cells"] if cell["id"] == "setup")
+    done = subprocess.run([sys.executable, "-I", "-S", "-c", setup], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode and "course/ is not here" in done.stderr.splitlines()[-1] and "make lab" in done.stderr
+
+
+def test_the_first_notebook_runs_alone_in_any_folder(tmp_path):
+    notebook = nbformat.read(NOTEBOOKS[0], as_version=4)
+    nbclient.NotebookClient(notebook, timeout=300, resources={"metadata": {"path": tmp_path}}).execute()

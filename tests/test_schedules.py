@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from diffusers import DDIMScheduler
+from diffusers import DDIMScheduler, EDMEulerScheduler
 from torch.testing import assert_close
 
 from course import toy_ddpm as td
@@ -81,16 +81,48 @@ def test_index_t_is_diffusers_index_t_minus_1(name, theirs):
 
 
 def test_unknown_schedule_is_named():
-    with pytest.raises(ValueError, match="'sigmoid'.*linear, scaled_linear, cosine"):
+    with pytest.raises(ValueError, match="'sigmoid'.*linear, scaled_linear, cosine, flow, edm"):
         td.make_schedule("sigmoid")
 
 
-@pytest.mark.parametrize("beta", [[0.0], [0.1, 0.2], [0.0, 1.2], [0.0, 0.0], [0.0, float("nan")], [[0.0, 0.1]]])
+@pytest.mark.parametrize("beta", [[], [0.0, 0.2], [0.1, 1.2], [1.0], [0.1, float("nan")], [[0.0, 0.1]]])
 def test_impossible_betas_are_refused(beta):
     with pytest.raises(ValueError, match="beta"):
-        td.Schedule(torch.tensor(beta, dtype=torch.float64))
+        td.from_betas(torch.tensor(beta, dtype=torch.float64))
+
+
+@pytest.mark.parametrize("signal, std", [
+    ([1.0, 0.5], [0.1, 0.9]), ([0.9, 0.5], [0.0, 0.9]), ([1.0, 0.5, 0.6], [0.0, 0.9, 0.8]), ([1.0, 0.5], [0.0, 0.0]),
+    ([1.0, 0.5, 0.2], [0.0, 0.9]), ([1.0, float("nan")], [0.0, 1.0]), ([1.0], [0.0]), ([1.0, -0.5], [0.0, 0.5]),
+])  # fmt: skip
+def test_impossible_pairs_are_refused(signal, std):
+    with pytest.raises(ValueError, match="signal and std"):
+        td.Schedule(torch.tensor(signal), torch.tensor(std))
+
+
+def test_the_straight_path_and_edm():
+    """Flow matching's path in full; EDM's levels against Karras et al. 2022, Eq. 5, and diffusers' own table."""
+    s = td.flow(4)
+    assert s.signal.tolist() == [1.0, 0.75, 0.5, 0.25, 0.0] and s.std.tolist() == [0.0, 0.25, 0.5, 0.75, 1.0]
+    sigmas = EDMEulerScheduler(sigma_schedule="karras", num_train_timesteps=1000)._compute_karras_sigmas(
+        torch.linspace(0, 1, 1000, dtype=torch.float64)
+    )
+    assert_close(td.edm().std[1:].flip(0), sigmas, rtol=1e-6, atol=0)
+    assert (td.edm().signal == 1).all()
+
+
+@pytest.mark.parametrize("maker", [td.flow, td.edm])
+def test_alpha_bar_belongs_to_the_variance_preserving_ones(maker):
+    for name in ("alpha_bar", "alpha", "beta"):
+        with pytest.raises(ValueError, match="alpha_bar"):
+            getattr(maker(), name)
+
+
+def test_schedules_can_be_compared():
+    """With arrays inside, the dataclass's own == would raise."""
+    assert td.linear() != td.linear()
 
 
 def test_schedule_is_frozen():
     with pytest.raises(AttributeError):
-        td.linear().beta = torch.zeros(3)
+        td.linear().std = torch.zeros(3)

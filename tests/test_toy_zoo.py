@@ -23,7 +23,7 @@ def test_the_world_is_counted():
 def test_a_tenth_is_held_out_and_every_dog_with_glasses():
     assert 0.08 <= len(HELD_OUT) / len(all_scenes()) <= 0.12
     dogs = [s for s in all_scenes() if s.subject == "dog" and s.worn == "glasses"]
-    assert len(dogs) == 25 and set(dogs) <= set(HELD_OUT)
+    assert len(dogs) == 25 and set(dogs) <= set(HELD_OUT) and dogs == toy_zoo.DOGS_WITH_GLASSES
 
 
 def test_what_is_held_out_can_be_put_together_from_training_scenes():
@@ -40,6 +40,17 @@ def test_the_same_seed_draws_the_same_and_another_does_not():
     a, b = toy_zoo.examples(20, seed=3), toy_zoo.examples(20, seed=3)
     assert_array_equal(a[0], b[0])
     assert a[1:] == b[1:]
+
+
+@pytest.mark.parametrize("kind", ["dog", "cat", "mouse", "rabbit"])
+def test_an_animal_of_parts_is_drawn_with_those_parts(kind):
+    """All three parts of one animal are that animal; another's ears, face or tail show."""
+    cat = Scene("cat", "grey", "blue", "a hat")
+    whole = render(cat, rng(5), kinds=(kind, kind, kind))
+    assert_array_equal(whole, render(cat._replace(subject=kind), rng(5)))
+    other = "dog" if kind == "rabbit" else "rabbit"
+    for parts in ((other, kind, kind), (kind, other, kind), (kind, kind, other)):
+        assert (render(cat, rng(5), kinds=parts) != whole).any()
 
 
 @pytest.mark.parametrize("size", [32, 64, 96, 128])

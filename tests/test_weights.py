@@ -1,6 +1,7 @@
 """Weights in and out: every damage is refused by name, nothing is half written."""
 
 import json
+import math
 import os
 
 import pytest
@@ -9,16 +10,16 @@ from diffusers import AutoencoderKL
 from torch import nn
 from torch.testing import assert_close
 
-from course import weights
-from course.metrics import load_judge
+from course import toy_ddpm, weights
+from course.judges import DigitClassifier
 from course.mini_unet import MiniUNet
-from course.train_zoo import make_vae
+from course.mini_vae import MiniVAE
+from course.train.vae import make_vae
 
 
 class Small(nn.Module):
     def __init__(self, width=3):
         super().__init__()
-        self.config = {"width": width}
         self.layer = nn.Linear(width, 2)
 
 
@@ -29,21 +30,61 @@ def folder(monkeypatch, tmp_path):
 
 
 def test_round_trip(folder):
-    model = Small(5)
+    model = MiniVAE(latent=3, width=8)
     weights.save("small", model)
-    back = weights.load("small", Small)
-    assert_close(back.layer.weight, model.layer.weight, rtol=1e-3, atol=1e-4)  # stored in half precision
-    assert not back.training and not back.layer.weight.requires_grad and back.layer.weight.dtype == torch.float32
+    back = weights.load("small")
+    assert_close(back.encode(torch.zeros(1, 1, 28, 28)), model.encode(torch.zeros(1, 1, 28, 28)), rtol=1e-2, atol=1e-3)
+    weight = back.encoder[1].weight
+    assert type(back) is MiniVAE and not back.training and not weight.requires_grad and weight.dtype == torch.float32
+    assert_close(weight, model.encoder[1].weight, rtol=1e-3, atol=1e-4)  # stored in half precision
 
 
-def test_flipped_byte_is_refused_by_name(folder):
-    weights.save("small", Small())
-    path = folder / "small" / "model.safetensors"
+@pytest.mark.parametrize("schedule, prediction", [("cosine", "v"), ("flow", "flow")])
+def test_a_network_knows_what_it_was_trained_for(folder, schedule, prediction):
+    weights.save("small", MiniUNet(channels=(8,)), schedule=schedule, prediction=prediction)
+    denoiser = weights.load("small")
+    assert isinstance(denoiser, toy_ddpm.Denoiser) and denoiser.prediction == prediction
+    assert_close(denoiser.schedule.std, toy_ddpm.make_schedule(schedule).std)
+    x_t = torch.zeros(1, 1, 28, 28)
+    value = denoiser.network(x_t, torch.tensor([7]))
+    assert_close(denoiser(x_t, 7), toy_ddpm.split(value, x_t, 7, denoiser.schedule, prediction))
+
+
+def write_config(folder, **changes):
+    """A config.json with a right checksum that says something else."""
+    path = folder / "small" / "config.json"
+    config = json.loads(path.read_text()) | changes
+    path.write_text(json.dumps({key: value for key, value in config.items() if value is not None}))
+    weights._note_sums(["small/config.json"])
+
+
+@pytest.mark.parametrize("changes", [
+    {"class": "os.system"}, {"class": "course.weights.WeightsError"}, {"class": "course.nothing.Net"}, {"class": "MiniVAE"},
+    {"class": None}, {"class": 7}, {"arguments": {"depth": 3}}, {"arguments": None}, {"schedule": "sine", "prediction": "v"},
+    {"schedule": "cosine"}, {"schedule": "cosine", "prediction": "w"},
+])  # fmt: skip
+def test_configurations_that_name_nothing_of_the_course_are_refused(folder, changes):
+    weights.save("small", MiniVAE(latent=3, width=8))
+    write_config(folder, **changes)
+    with pytest.raises(weights.WeightsError, match="small/config.json|no network of this package"):
+        weights.load("small")
+
+
+def test_only_classes_that_can_be_found_again_are_saved(folder):
+    with pytest.raises(weights.WeightsError, match="Small is no network of this package"):
+        weights.save("small", Small())
+    assert not (folder / "small").exists()
+
+
+@pytest.mark.parametrize("file", ["config.json", "model.safetensors"])
+def test_flipped_byte_is_refused_by_name(folder, file):
+    weights.save("small", MiniVAE(width=8))
+    path = folder / "small" / file
     content = bytearray(path.read_bytes())
     content[-3] ^= 1
     path.write_bytes(content)
-    with pytest.raises(weights.WeightsError, match="small/model.safetensors.*checksum"):
-        weights.load("small", Small)
+    with pytest.raises(weights.WeightsError, match=f"small/{file}.*checksum"):
+        weights.load("small")
 
 
 def test_truncated_file_is_refused_by_name(tmp_path):
@@ -55,11 +96,14 @@ def test_truncated_file_is_refused_by_name(tmp_path):
 
 
 def test_missing_weights_say_what_there_is(folder):
-    weights.save("small", Small())
+    weights.save("small", MiniVAE(width=8))
     with pytest.raises(weights.WeightsError, match="'large'; here: small"):
-        weights.load("large", Small)
+        weights.load("large")
     with pytest.raises(weights.WeightsError, match="no file"):
         weights.read_tensors(folder / "nothing.safetensors")
+    (folder / "small" / "config.json").unlink()
+    with pytest.raises(weights.WeightsError, match="small/config.json is missing"):
+        weights.load("small")
 
 
 @pytest.mark.parametrize("tensors, message", [
@@ -70,6 +114,45 @@ def test_missing_weights_say_what_there_is(folder):
 def test_other_networks_are_refused(tensors, message):
     with pytest.raises(weights.WeightsError, match=message):
         weights.load_into(Small(), tensors)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 1e5])
+def test_numbers_that_are_none_are_named_before_saving(folder, value):
+    """1e5 is a number, but float16 ends at 65,504."""
+    model = MiniVAE(width=8)
+    weights.save("small", model)
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    with torch.no_grad():
+        model.decoder[2].bias[1] = value
+    with pytest.raises(weights.WeightsError, match="small: decoder.2.bias holds NaN or infinity"):
+        weights.save("small", model)
+    vae = make_vae((8, 8))
+    with torch.no_grad():
+        vae.decoder.conv_in.bias[1] = value
+    with pytest.raises(weights.WeightsError, match="world/vae: decoder.conv_in.bias holds NaN or infinity"):
+        weights.save_pretrained("world/vae", vae)
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+
+
+def test_numbers_that_are_none_are_named_on_reading(folder):
+    weights.save("small", MiniVAE(width=8))
+    path = folder / "small" / "model.safetensors"
+    tensors = weights.read_tensors(path)
+    tensors["encoder.1.weight"][2, 3] = math.nan
+    weights.write_tensors(path, tensors)
+    weights._note_sums(["small/model.safetensors"])
+    with pytest.raises(weights.WeightsError, match="small/model.safetensors: encoder.1.weight holds NaN"):
+        weights.load("small")
+
+
+def test_numbers_that_are_none_are_named_on_reading_a_library_model(vae_folder):
+    path = vae_folder / "diffusion_pytorch_model.safetensors"
+    tensors = weights.read_tensors(path)
+    tensors["decoder.conv_in.bias"][0] = math.inf
+    weights.write_tensors(path, tensors, {"format": "pt"})
+    weights._note_sums(["world/vae/diffusion_pytorch_model.safetensors"])
+    with pytest.raises(weights.WeightsError, match="world/vae: decoder.conv_in.bias holds NaN or infinity"):
+        weights.load_pretrained("world/vae", AutoencoderKL)
 
 
 def test_interrupted_write_keeps_the_old_file(tmp_path, monkeypatch):
@@ -86,19 +169,27 @@ def test_interrupted_write_keeps_the_old_file(tmp_path, monkeypatch):
     assert os.listdir(tmp_path) == ["x.safetensors"]
 
 
-@pytest.mark.parametrize("name", ["digit-unet", "digit-judge"])
-def test_shipped_weights_are_small_checked_and_described(name):
-    path = weights.FOLDER / name / "model.safetensors"
-    assert path.stat().st_size <= 3_000_000
-    assert f"{name}/model.safetensors" in (weights.FOLDER / "SHA256SUMS").read_text()
-    card = (weights.FOLDER / name / "README.md").read_text()
-    assert all(word in card for word in ("data", "command", "minutes", "machine", "MNIST"))
-    assert json.loads((weights.FOLDER / name / "config.json").read_text()) is not None
+@pytest.mark.parametrize("name", ["digit-unet", "digit-judge", "zoo-judge"])
+def test_shipped_weights_are_small_and_checked(name):
+    assert (weights.FOLDER / name / "model.safetensors").stat().st_size <= 3_000_000
+    sums = (weights.FOLDER / "SHA256SUMS").read_text()
+    assert f"{name}/model.safetensors" in sums and f"{name}/config.json" in sums
+
+
+def test_every_shipped_file_has_its_checksum():
+    files = {path.relative_to(weights.FOLDER).as_posix() for path in weights.FOLDER.rglob("*") if path.is_file()}
+    assert {file for file in files if file.rpartition("/")[2] not in weights.UNSUMMED} == set(weights._sums())
+    for file in weights._sums():
+        weights._verify(file)
 
 
 def test_shipped_models_load():
-    assert weights.load("digit-unet", MiniUNet)(torch.zeros(1, 1, 28, 28), torch.tensor([1])).shape == (1, 1, 28, 28)
-    assert load_judge()(torch.zeros(1, 1, 28, 28)).shape == (1, 10)
+    denoiser = weights.load("digit-unet")
+    assert (type(denoiser.network), denoiser.prediction) == (MiniUNet, "v")
+    assert_close(denoiser.schedule.signal, toy_ddpm.cosine().signal)
+    assert denoiser.network(torch.zeros(1, 1, 28, 28), torch.tensor([1])).shape == (1, 1, 28, 28)
+    judge = weights.load("digit-judge")
+    assert type(judge) is DigitClassifier and judge(torch.zeros(1, 1, 28, 28)).shape == (1, 10)
 
 
 def test_configurations_name_no_folder_and_ask_for_float32():

@@ -38,6 +38,58 @@ def test_explorers_need_something_to_show():
         widgets.Explorer(lambda a: None, lambda a: "", a=[])
 
 
+def test_images_that_are_there_need_no_function_to_draw_them():
+    """Keys are the choices, in their order; the sentence may be a function or a dict with the same keys."""
+    album = {(word, t): torch.full((2, 1, 4, 4), level) for word, t, level in
+             [("cat", 1, -1.0), ("cat", 9, 0.0), ("dog", 1, 0.5), ("dog", 9, 1.0)]}  # fmt: skip
+    explorer = widgets.Explorer.of_images(album, names=("word", "t"), say=lambda word, t: f"{word} at {t}", columns=1)
+    assert explorer.choices == {"word": ["cat", "dog"], "t": [1, 9]} and len(set(explorer.pictures.values())) == 4
+    assert explorer.select(word="dog", t=9) == "dog at 9"
+    by_draw = widgets.Explorer(lambda t: viz.images(album["dog", t], 1), lambda t: "", t=[1, 9])
+    assert explorer.pictures["dog", 9] == by_draw.pictures[9,]
+    one = widgets.Explorer.of_images({t: album["cat", t] for t in (1, 9)}, "t", {1: "early", 9: "late"})
+    assert one.select(t=9) == "late" and one.pictures[9,] != one.pictures[1,]
+
+
+@pytest.mark.parametrize("keys, said", [
+    ([("a", 1), ("b", 2)], "lacks 2 combinations of x, y, such as ..a., 2"), ([("a", 1), ("b",)], "2 values"), ([1], "2 values"), ([], "0 pictures"),
+])  # fmt: skip
+def test_albums_with_gaps_are_refused(keys, said):
+    with pytest.raises(ValueError, match=said):
+        widgets.Explorer.of_images({key: torch.zeros(1, 1, 4, 4) for key in keys}, ("x", "y"), lambda x, y: "")
+
+
+def fails(*_, **__):
+    raise RuntimeError("no <memory> left")
+
+
+@pytest.mark.parametrize("draw, say, said", [
+    (lambda a: fails() if a == 2 else viz.bars({"a": a}, "y"), lambda a: "fine", "that did not work: no &lt;memory&gt; left"),
+    (lambda a: viz.bars({"a": a}, "y"), lambda a: fails() if a == 2 else "fine", "that did not work: no &lt;memory&gt; left"),
+    (lambda a: viz.bars({"a": a}, "y") if a != 2 else None, lambda a: "fine", "Is there a `return`"),
+    (lambda a: viz.bars({"a": a}, "y"), lambda a: None if a == 2 else "fine", "Is there a `return`"),
+])  # fmt: skip
+def test_explorer_says_on_the_page_what_went_wrong(draw, say, said, monkeypatch):
+    """The other choices still work; from code and under the cell the error is raised."""
+    shown = []
+    monkeypatch.setattr(widgets, "display", shown.append)
+    explorer = widgets.Explorer(draw, say, a=[1, 2, 3])
+    assert explorer.select(a=3) == "fine" and bytes(explorer.picture.value).startswith(b"\x89PNG")
+    explorer.sliders["a"].value = 2
+    assert said in explorer.sentence.value and explorer.sentence.value.startswith("<p role='status'>")
+    assert not explorer.picture.value
+    with pytest.raises((RuntimeError, TypeError)):
+        explorer.select(a=2)
+    with pytest.raises((RuntimeError, TypeError)):
+        explorer.show()
+    assert shown == [explorer.box]
+
+
+def test_sentences_are_text_not_html():
+    explorer = widgets.Explorer(lambda w: viz.bars({"w": w}, "y"), lambda w: f"w < {w} & more", w=[3])
+    assert explorer.sentence.value == "<p role='status'>w &lt; 3 &amp; more</p>" and explorer.select() == "w < 3 & more"
+
+
 def test_figures_carry_alt_text(monkeypatch):
     shown = []
     monkeypatch.setattr(viz, "display", lambda *args, **kwargs: shown.append((*args, kwargs)))
@@ -57,10 +109,19 @@ def test_sheet_keeps_order_place_and_values():
     viz.plt.close("all")
 
 
-def test_lit_keeps_the_brightest_cell_and_darkens_the_others():
+@pytest.mark.parametrize("x, said", [
+    (torch.tensor([0.0, torch.nan]).view(2, 1, 1, 1), "NaN"), (torch.full((1, 3, 2, 2), torch.inf), "infinity"),
+    (torch.zeros(3, 2, 2), r"got \[3, 2, 2\]$"), (torch.zeros(0, 3, 2, 2), "at least one"),
+])  # fmt: skip
+def test_what_is_no_picture_is_not_drawn(x, said):
+    with pytest.raises(ValueError, match=said):
+        viz.images(x)
+
+
+def test_overlay_keeps_the_brightest_cell_and_darkens_the_others():
     cells, white = torch.tensor([[0.0, 1.0], [2.0, 3.0]]), torch.ones(3, 2, 2)
-    torch.testing.assert_close(viz.lit(white, cells)[0], 2 * (0.15 + 0.85 * cells / 3) - 1)
-    assert viz.lit(white, torch.ones(2, 2)).isfinite().all()
+    torch.testing.assert_close(viz.overlay(white, cells)[0], 2 * (0.15 + 0.85 * cells / 3) - 1)
+    assert viz.overlay(white, torch.ones(2, 2)).isfinite().all()
 
 
 def test_wrapped_breaks_between_words():
@@ -114,16 +175,33 @@ def test_painter_draws_only_when_asked_and_shows_the_result():
     assert p.draw() == "50% of the picture was drawn anew." and "role='status'" in p.sentence.value
 
 
-def test_painter_says_what_went_wrong():
-    def fails(mask):
-        raise RuntimeError("out of memory")
-
-    p = painter()
-    p.make = fails
+@pytest.mark.parametrize("draw, say, said", [
+    (fails, None, "that did not work: no &lt;memory&gt; left"),
+    (lambda mask: None, None, "that did not work: draw returns a picture [1, 3, 8, 8]"),
+    (lambda mask: mask, None, "that did not work: draw returns a picture [1, 3, 8, 8]"),
+    (lambda mask: torch.full((1, 3, 8, 8), torch.nan), None, "without NaN"),
+    (lambda mask: mask.expand(-1, 3, -1, -1), fails, "that did not work: no &lt;memory&gt; left"),
+    (lambda mask: mask.expand(-1, 3, -1, -1), lambda mask: "one argument", "positional argument"),
+])  # fmt: skip
+def test_painter_says_on_the_page_what_went_wrong(draw, say, said):
+    """Also where the button was pressed and nobody sees the error; from code it is raised."""
+    p = widgets.MaskPainter(torch.zeros(1, 3, 8, 8), draw, say, cells=4)
     p.rectangle(1, 2, 1, 4)
-    with pytest.raises(RuntimeError):
+    p.commands["draw it"].click()
+    assert said in p.sentence.value and p.sentence.value.startswith("<p role='status'>")
+    with pytest.raises((RuntimeError, ValueError, TypeError)):
         p.draw()
-    assert "that did not work: out of memory" in p.sentence.value
+    p.toggle(1, 1)
+    assert "7 of 16 cells" in p.sentence.value  # it can go on
+
+
+@pytest.mark.parametrize("picture, said", [
+    (torch.zeros(2, 3, 8, 8), "one picture"), (torch.full((1, 3, 8, 8), torch.nan), "NaN"), (torch.zeros(3, 8, 8), "must be"),
+    (torch.full((1, 3, 8, 8), 200.0), "127.5"), (torch.zeros(1, 3, 8, 8, dtype=torch.uint8), "float"),
+])  # fmt: skip
+def test_painter_refuses_what_is_no_picture(picture, said):
+    with pytest.raises(ValueError, match=said):
+        widgets.MaskPainter(picture, lambda mask: picture, cells=4)
 
 
 def test_painter_says_what_is_no_mask():

@@ -1,66 +1,124 @@
-"""Run the notebooks and store their outputs: `python tools/store_notebooks.py [NUMBER ...]`, or `make notebooks`.
+"""Run the notebooks and store their outputs: `python tools/store_notebooks.py [NOTEBOOK ...]`, or `make notebooks`.
 
-The only way that outputs come about. A notebook that raises is left as it was, and the command fails.
+The only way that outputs come about. A notebook that raises is left as it was, and the command fails. The launch badges,
+the minutes in the notebooks' first cells and README's tables are written anew between their marks.
 """
 
+import math
 import os
 import re
 import sys
 import time
 import tomllib
-from pathlib import Path
 
 import nbformat
 from nbclient import NotebookClient
 
-ROOT = Path(__file__).resolve().parents[1]
+from course import ROOT, index, settings
+
 WIDGET = "application/vnd.jupyter.widget-view+json"
-MARKS = re.compile(r"<!-- badges -->.*?<!-- /badges -->", re.S)
+FETCH = """\
+import os
+import subprocess
+
+if not os.path.isdir("../course"):
+    if not os.path.isdir("diffusion-course"):
+        subprocess.run(["git", "clone", "--quiet", "--depth", "1", "{address}", "diffusion-course"], check=True)
+    os.chdir("diffusion-course/notebooks")"""
 
 
-def main(numbers):
-    paths = sorted(p for p in (ROOT / "notebooks").glob("*.ipynb") if not numbers or p.name[:2] in numbers)
-    address = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"].get("urls", {}).get("Repository", "")
-    for path in paths:
-        notebook = nbformat.read(path, as_version=4)
+def main(words):
+    try:
+        chosen = index.choose(words)
+    except ValueError as error:
+        raise SystemExit(f"error: {error}") from None
+    address = repository()
+    for row in chosen:
         started = time.monotonic()
-        place_badges(notebook, address, path.name)
-        NotebookClient(
-            notebook, timeout=600, resources={"metadata": {"path": path.parent}}, store_widget_state=False,
-            coalesce_streams=True,  # a progress bar is then one text, of which tidy keeps the last line
-        ).execute()  # fmt: skip
-        tidy(notebook)
-        unfinished = path.with_suffix(".unfinished")
-        nbformat.write(notebook, unfinished)
-        os.replace(unfinished, path)
-        print(f"{path.name}: {time.monotonic() - started:.0f} s, {path.stat().st_size / 1e3:.0f} kB", flush=True)
+        store(row.path, address)
+        print(f"{row.name}: {time.monotonic() - started:.0f} s, {row.path.stat().st_size / 1e3:.0f} kB", flush=True)
     readme = ROOT / "README.md"
-    if readme.exists():
-        text = MARKS.sub(badges(address, "00_start_here.ipynb"), readme.read_text("utf-8"))
-        readme.write_text(text, "utf-8")
+    readme.write_text(between_marks(readme.read_text("utf-8"), made_for_readme(address)), "utf-8")
+
+
+def repository():
+    """The repository's public address in pyproject.toml, or an empty text."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    return project.get("urls", {}).get("Repository", "")
+
+
+def made_for_readme(address):
+    """What stands between README's marks."""
+    return {
+        "badges": badges(address, index.rows()[0].path.name),
+        "notebooks": f"\n{table()}\n",
+        "settings": f"\n{settings.table()}\n",
+    }
+
+
+def store(path, address):
+    """Run one notebook and put what came out in its place."""
+    notebook = nbformat.read(path, as_version=4)
+    place_badges(notebook, address, path.name)
+    NotebookClient(
+        notebook, timeout=600, resources={"metadata": {"path": path.parent}}, store_widget_state=False,
+        coalesce_streams=True,  # a progress bar is then one text, of which tidy keeps the last line
+    ).execute()  # fmt: skip
+    tidy(notebook)
+    unfinished = path.with_suffix(".unfinished")
+    nbformat.write(notebook, unfinished)
+    first, (reading, exercises) = notebook.cells[0], index.minutes(unfinished)
+    told = f"About {rounded(reading + exercises)} minutes, {exercises} of them for the exercises."
+    first.source = between_marks(first.source, {"minutes": told})
+    nbformat.write(notebook, unfinished)
+    os.replace(unfinished, path)
+
+
+def rounded(minutes):
+    """Up to the next full five: learners are slower than they think."""
+    return math.ceil(minutes / 5) * 5
+
+
+def between_marks(text, made):
+    """The text with `made`, {mark: text}, written between the marks <!-- mark --> and <!-- /mark --> that it holds."""
+
+    def written(found):
+        return f"<!-- {found[1]} -->{made[found[1]]}<!-- /{found[1]} -->" if found[1] in made else found[0]
+
+    return index.MADE.sub(written, text)
+
+
+def table():
+    """README's table of the notebooks."""
+    lines = ["| notebook | about | minutes | seconds to run | peak memory |", "|---|---|---|---|---|"]
+    measured = index.measured()
+    for row in index.rows():
+        ran = measured.get(row.name)
+        cost = f"{ran['seconds']:.0f} | {ran['peak_MB']} MB" if ran else "– | –"
+        minutes = rounded(sum(index.minutes(row.path)))
+        lines.append(f"| [{row.name}](notebooks/{row.path.name}) | {row.line} | {minutes} | {cost} |")
+    return "\n".join(lines)
 
 
 def badges(address, name):
-    """Launch badges as Markdown between two marks, made from the repository's public address; none while it is not set."""
+    """Launch badges as Markdown, made from the repository's public address; none while it is not set."""
     repository = address.removeprefix("https://github.com/").rstrip("/")
     links = {
         "Colab": f"https://colab.research.google.com/github/{repository}/blob/main/notebooks/{name}",
         "Binder": f"https://mybinder.org/v2/gh/{repository}/HEAD?labpath=notebooks/{name}",
         "Codespaces": f"https://codespaces.new/{repository}",
     }
-    text = " · ".join(f"[Open in {place}]({link})" for place, link in links.items()) if repository else ""
-    return f"<!-- badges -->{text}<!-- /badges -->"
+    return " · ".join(f"[Open in {place}]({link})" for place, link in links.items()) if repository else ""
 
 
 def place_badges(notebook, address, name):
-    """Put the badges into the first cell, and before the set-up a cell that fetches the course where only the notebook was opened."""
+    """Put badges under the title, and before the set-up a cell that fetches the course where only the notebook was opened."""
     first = notebook.cells[0]
-    first.source = MARKS.sub("", first.source).rstrip()
+    first.source = re.sub("<!-- badges -->.*?<!-- /badges -->", "", first.source, flags=re.S).rstrip()
     notebook.cells = [cell for cell in notebook.cells if cell.id != "fetch-course"]
     if address:
-        first.source += "\n\n" + badges(address, name)
-        fetch = f"![ -d ../course ] || (git clone -q --depth 1 {address} course-repo && cp -r course-repo/* .. )"
-        notebook.cells.insert(1, nbformat.v4.new_code_cell(fetch, id="fetch-course"))
+        first.source += f"\n\n<!-- badges -->{badges(address, name)}<!-- /badges -->"
+        notebook.cells.insert(1, nbformat.v4.new_code_cell(FETCH.format(address=address), id="fetch-course"))
 
 
 def tidy(notebook):
@@ -72,12 +130,10 @@ def tidy(notebook):
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
         for output in cell.get("outputs", []):
-            if "data" in output and WIDGET in output["data"]:
+            if WIDGET in output.get("data", {}):
                 sliders = "Slider" in output["data"]["text/plain"]
-                label = (
-                    "[explorer] run this cell to move the sliders" if sliders else "[painter] run this cell to paint"
-                )
-                output["data"] = {"text/plain": label}
+                what = "[explorer] run this cell to move the sliders" if sliders else "[painter] run this cell to paint"
+                output["data"] = {"text/plain": what}
             if output.output_type == "stream":
                 output.text = re.sub(r"[^\n]*\r", "", output.text)
 

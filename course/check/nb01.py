@@ -1,14 +1,14 @@
-"""Checks for the exercises of notebook 01, Gaussian noise."""
+"""Answers and usual mistakes of notebook 01, Gaussian noise."""
 
 import math
 
 import torch
 
-from course.check.engine import Exercise
+from course.check.engine import FunctionExercise, ValueExercise
 
 _uniform = 1 - torch.rand(2, 200, generator=torch.Generator().manual_seed(1), dtype=torch.float64)  # in (0, 1]
 
-std_of_sum = Exercise(
+std_of_sum = ValueExercise(
     0.5,
     mistakes=[
         (0.7, "that is 0.3 + 0.4; standard deviations do not add. Which quantity does?"),
@@ -18,7 +18,7 @@ std_of_sum = Exercise(
     tolerance=1e-3,
 )
 
-gaussian_from_uniform = Exercise(
+gaussian_from_uniform = FunctionExercise(
     lambda u1, u2: (-2 * u1.log()).sqrt() * torch.cos(2 * math.pi * u2),
     mistakes=[
         (lambda u1, u2: (-u1.log()).sqrt() * torch.cos(2 * math.pi * u2), "your numbers have variance 1/2; look at r"),
@@ -35,7 +35,7 @@ gaussian_from_uniform = Exercise(
     cases=[(_uniform[0], _uniform[1])],
 )
 
-std_after_shrinking = Exercise(
+std_after_shrinking = ValueExercise(
     0.5,
     mistakes=[
         (1.0, "an average of four independent numbers varies less than one of them"),

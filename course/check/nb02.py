@@ -1,8 +1,8 @@
-"""Checks of notebook 02: the forward process."""
+"""Answers and usual mistakes of notebook 02, the forward process."""
 
 import torch
 
-from course.check.engine import Exercise
+from course.check.engine import FunctionExercise, ValueExercise
 from course.toy_ddpm import cosine, linear
 
 ALPHA_BAR = linear(1000).alpha_bar
@@ -13,7 +13,7 @@ def _draw():
     return torch.randn(5, generator=_generator, dtype=torch.float64)
 
 
-share_of_picture = Exercise(
+share_of_picture = ValueExercise(
     0.36,
     mistakes=[
         (0.01, "you multiplied the betas; what a step keeps is alpha = 1 - beta, so multiply those"),
@@ -31,7 +31,7 @@ def _jump_between(x_s, s, t, eps, alpha_bar):
     return kept.sqrt() * x_s + (1 - kept).sqrt() * eps
 
 
-jump_between = Exercise(
+jump_between = FunctionExercise(
     _jump_between,
     mistakes=[
         (
@@ -66,7 +66,7 @@ jump_between = Exercise(
     cases=[(_draw(), 100, 250, _draw(), ALPHA_BAR), (_draw(), 0, 500, _draw(), cosine(1000).alpha_bar)],
 )
 
-quarter_chain = Exercise(
+quarter_chain = ValueExercise(
     linear(250).alpha_bar[250].sqrt().item(),
     mistakes=[
         (linear(250).alpha_bar[250].item(), "that is alpha_bar_T, a share of variance; asked is the factor on x_0"),

@@ -3,7 +3,7 @@
 import torch
 
 from course import toy_ddpm
-from course.check.engine import Exercise
+from course.check.engine import FunctionExercise, ValueExercise
 
 _random = torch.rand(3, 8, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
 _S2, _ALPHA_BAR_PREV, _BETA = 0.1 + 1.5 * _random[0], 0.1 + 0.8 * _random[1], 0.05 + 0.5 * _random[2]
@@ -17,7 +17,7 @@ def _reverse_variance(s2, alpha_bar_prev, beta):
     return 1 / (1 / _prior(s2, alpha_bar_prev) + (1 - beta) / beta)
 
 
-reverse_variance = Exercise(
+reverse_variance = FunctionExercise(
     _reverse_variance,
     mistakes=[
         (lambda s2, a, b: b, "this holds for s2 = 1 alone; where does the spread of the data enter?"),
@@ -41,7 +41,7 @@ reverse_variance = Exercise(
     cases=[(_S2, _ALPHA_BAR_PREV, _BETA)],
 )
 
-one_jump = Exercise(
+one_jump = ValueExercise(
     0.4,
     mistakes=[
         (1.0, "that is the likeliest value, but squared error is not minimised by the likeliest one"),
@@ -53,7 +53,7 @@ one_jump = Exercise(
 )
 
 _alpha_bar_T = toy_ddpm.linear().alpha_bar[-1].item()
-no_noise = Exercise(
+no_noise = ValueExercise(
     _alpha_bar_T**0.5,
     mistakes=[
         (1.0, "each mean is a little smaller than x_t; what do 1000 such factors do?"),

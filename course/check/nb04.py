@@ -1,8 +1,8 @@
-"""Checks of notebook 04: pairs of places, the field of a stack of layers, a network that ignores t, unpadded sizes."""
+"""Answers and usual mistakes of notebook 04, the U-Net."""
 
 import torch
 
-from course.check.engine import Exercise
+from course.check.engine import FunctionExercise, ValueExercise
 
 
 def field(layers, patch):
@@ -40,7 +40,7 @@ def _image():
     return torch.randn(2, 1, 4, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 
 
-attention_pairs = Exercise(
+attention_pairs = ValueExercise(
     16,
     mistakes=[
         (4, "the number of places grows 4 times; now count the pairs that they form"),
@@ -49,7 +49,7 @@ attention_pairs = Exercise(
     ],
 )
 
-receptive_field = Exercise(
+receptive_field = FunctionExercise(
     field,
     mistakes=[
         (
@@ -63,7 +63,7 @@ receptive_field = Exercise(
     tolerance=0,
 )
 
-catches_ignored_t = Exercise(
+catches_ignored_t = FunctionExercise(
     uses_t,
     mistakes=[
         (lambda model, x_t: True, "your test lets the network that ignores t pass; is x_t the same in both calls?"),
@@ -80,7 +80,7 @@ catches_ignored_t = Exercise(
     ],
 )
 
-unpadded_side = Exercise(
+unpadded_side = ValueExercise(
     4,
     mistakes=[
         (188, "that is a network with padding; here every 3 x 3 convolution takes away a frame of one pixel"),

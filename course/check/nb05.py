@@ -1,9 +1,9 @@
-"""Checks of notebook 05: a fair level, one step of Algorithm 2, an average with a long memory."""
+"""Answers and usual mistakes of notebook 05, a toy DDPM."""
 
 import torch
 
-from course.check.engine import Exercise
-from course.toy_ddpm import linear
+from course.check.engine import FunctionExercise, ValueExercise
+from course.toy_ddpm import linear, posterior, split
 
 _generator = torch.Generator().manual_seed(0)
 _u = torch.cat([torch.tensor([0.0, 0.4999, 0.9999]), torch.rand(40, generator=_generator)]).double()
@@ -11,7 +11,7 @@ _x_t, _eps_hat, _noise = torch.randn(3, 2, 5, generator=_generator, dtype=torch.
 _schedule = linear(10, 0.05, 0.4)
 
 
-level_from_uniform = Exercise(
+level_from_uniform = FunctionExercise(
     lambda u, T: (u * T).floor() + 1,
     mistakes=[
         (lambda u, T: (u * T).floor(), "your levels run from 0 to T - 1; what does level 0 mean in this course?"),
@@ -45,13 +45,13 @@ def _variance_as_factor(x_t, t, eps_hat, noise, beta, alpha_bar):
     return _line_4(x_t, t, eps_hat, beta[t] ** 0.5 * noise, beta, alpha_bar)
 
 
-def _all_at_once(x_t, t, eps_hat, noise, beta, alpha_bar):
-    x_0_hat = (x_t - (1 - alpha_bar[t]) ** 0.5 * eps_hat) / alpha_bar[t] ** 0.5
-    return x_0_hat + beta[t] ** 0.5 * noise if t > 1 else x_0_hat
-
-
 def _estimate_of_x_0(x_t, t, eps_hat, noise, beta, alpha_bar):
-    return (x_t - (1 - alpha_bar[t]) ** 0.5 * eps_hat) / alpha_bar[t] ** 0.5
+    return split(eps_hat, x_t, t, _schedule, "eps")[0]
+
+
+def _all_at_once(x_t, t, eps_hat, noise, beta, alpha_bar):
+    x_0_hat = _estimate_of_x_0(x_t, t, eps_hat, noise, beta, alpha_bar)
+    return x_0_hat + beta[t] ** 0.5 * noise if t > 1 else x_0_hat
 
 
 def _noise_inside(x_t, t, eps_hat, noise, beta, alpha_bar):
@@ -74,11 +74,12 @@ def _root_missing(x_t, t, eps_hat, noise, beta, alpha_bar):
 
 
 def _small_variance(x_t, t, eps_hat, noise, beta, alpha_bar):
-    sigma_t = ((1 - alpha_bar[t - 1]) / (1 - alpha_bar[t]) * beta[t]) ** 0.5
-    return _line_4(x_t, t, eps_hat, 0 * noise, beta, alpha_bar) + sigma_t * noise
+    x_0_hat = _estimate_of_x_0(x_t, t, eps_hat, noise, beta, alpha_bar)
+    mean, variance = posterior(x_0_hat, x_t, t, _schedule)
+    return mean + variance**0.5 * noise
 
 
-line_4 = Exercise(
+line_4 = FunctionExercise(
     _line_4,
     mistakes=[
         (_always_noise, "right for t > 1; what does line 3 say about the last step?"),
@@ -94,7 +95,7 @@ line_4 = Exercise(
     cases=[(_x_t, t, _eps_hat, _noise, _schedule.beta, _schedule.alpha_bar) for t in (1, 2, 7)],
 )
 
-share_untrained = Exercise(
+share_untrained = ValueExercise(
     0.999**700,
     mistakes=[
         (1 - 0.999**700, "that is the share which was trained at some time; the question asks for the other part"),

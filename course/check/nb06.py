@@ -2,7 +2,7 @@
 
 import torch
 
-from course.check.engine import Exercise
+from course.check.engine import FunctionExercise, ValueExercise
 
 _x_t, _eps_hat = torch.randn(2, 3, 4, generator=torch.Generator().manual_seed(6), dtype=torch.float64)
 _ALPHA_BAR_T, _ALPHA_BAR_NEXT = 0.8, 0.3
@@ -16,7 +16,7 @@ def _upstream(x_t, eps_hat, a, a_next):
     return a_next**0.5 * _picture(x_t, eps_hat, a) + (1 - a_next) ** 0.5 * eps_hat
 
 
-first_index = Exercise(
+first_index = ValueExercise(
     958,
     mistakes=[
         (957, "the stride is right; what does the offset do to every index?"),
@@ -31,7 +31,7 @@ first_index = Exercise(
     tolerance=1e-4,
 )
 
-upstream = Exercise(
+upstream = FunctionExercise(
     _upstream,
     mistakes=[
         (
@@ -55,12 +55,12 @@ upstream = Exercise(
     cases=[(_x_t, _eps_hat, _ALPHA_BAR_T, _ALPHA_BAR_NEXT)],
 )
 
-fresh_std = Exercise(
+fresh_std = ValueExercise(
     2**0.5,
     mistakes=[
         (
             2.0,
-            "either this is the variance, or you gave the spread of the data; what does fresh noise do to the variance?",
+            "this is the variance, or you gave the spread of the data; what does fresh noise do to the variance?",
         ),
         (1.0, "it is the variance that is halved, not the standard deviation"),
         (0.5**0.5, "this holds for data of variance 1; which variance have yours?"),
@@ -69,7 +69,7 @@ fresh_std = Exercise(
     tolerance=0.02,
 )
 
-empty_start = Exercise(
+empty_start = ValueExercise(
     [0.0, 1.0],
     mistakes=[
         ([0.0, 0.0], "one of the two samplers draws fresh noise in every step but the last"),

@@ -2,7 +2,7 @@
 
 import torch
 
-from course.check.engine import Exercise
+from course.check.engine import FunctionExercise, ValueExercise
 
 _mean, _log_var, _eps = torch.randn(3, 2, 4, 3, 3, generator=torch.Generator().manual_seed(7), dtype=torch.float64)
 
@@ -11,7 +11,7 @@ def _scaled_draw(mean, log_var, eps, scaling_factor):
     return scaling_factor * (mean + (0.5 * log_var).exp() * eps)
 
 
-latent_numbers = Exercise(
+latent_numbers = ValueExercise(
     [24576, 49152],
     mistakes=[
         ([24576, 24576], "the latent is right; how many numbers does the encoder say about each of its values?"),
@@ -23,7 +23,7 @@ latent_numbers = Exercise(
     tolerance=1e-6,
 )
 
-scaled_draw = Exercise(
+scaled_draw = FunctionExercise(
     _scaled_draw,
     mistakes=[
         (
@@ -51,7 +51,7 @@ scaled_draw = Exercise(
     cases=[(_mean, _log_var, _eps, 0.18215)],
 )
 
-narrow_start = Exercise(
+narrow_start = ValueExercise(
     0.6,
     mistakes=[
         (1.0, "the model knows the data's spread, but does any step look at the spread of the batch?"),
@@ -59,7 +59,7 @@ narrow_start = Exercise(
         (0.775, "a standard deviation passes through a linear map as it is, without a root"),
         (
             0.0,
-            "with a spread of 0 all finished codes would be one and the same; does a narrow start lose all its variety?",
+            "with a spread of 0 all finished codes would be the same; does a narrow start lose all its variety?",
         ),
     ],
     tolerance=0.03,

@@ -1,17 +1,17 @@
-"""Checks of notebook 08: a loss without its scale, reading with sentences, a causal mask, the order of tokens."""
+"""Answers and usual mistakes of notebook 08, CLIP and conditioning."""
 
 import math
 
 import torch
 import torch.nn.functional as F
 
-from course.check.engine import Exercise
+from course.check.engine import FunctionExercise, ValueExercise
 
 _generator = torch.Generator().manual_seed(0)
 _pictures, _texts = (torch.randn(n, 6, generator=_generator, dtype=torch.float64) for n in (3, 4))
 _q, _k = torch.randn(2, 5, 4, generator=_generator, dtype=torch.float64)
 
-loss_without_scale = Exercise(
+loss_without_scale = ValueExercise(
     math.log(math.e + 31) - 1,
     mistakes=[
         (0.0, "all choices are right, but how sure can a softmax be whose scores differ by 1?"),
@@ -35,7 +35,7 @@ def _cosines(pictures, texts):
     return F.normalize(pictures, dim=1) @ F.normalize(texts, dim=1).T
 
 
-read_pictures = Exercise(
+read_pictures = FunctionExercise(
     lambda pictures, texts, scale: (scale * _cosines(pictures, texts)).softmax(dim=1),
     mistakes=[
         (
@@ -75,7 +75,7 @@ def _later(q):
     return torch.ones(len(q), len(q)).triu(1).bool()
 
 
-look_back = Exercise(
+look_back = FunctionExercise(
     lambda q, k: _scores(q, k).masked_fill(_later(q), -torch.inf).softmax(dim=1),
     mistakes=[
         (lambda q, k: _scores(q, k).softmax(dim=1), "every place looks everywhere; nothing is masked yet"),
@@ -103,7 +103,7 @@ look_back = Exercise(
     cases=[(_q, _k)],
 )
 
-shuffled_rows = Exercise(
+shuffled_rows = ValueExercise(
     "same",
     mistakes=[
         ("different", "follow one place: its weights go along with the rows that they belong to. Try it in a cell"),

@@ -2,7 +2,7 @@
 
 import torch
 
-from course.check.engine import Exercise
+from course.check.engine import FunctionExercise, ValueExercise
 
 _generator = torch.Generator().manual_seed(9)
 _both = torch.randn(4, 2, 3, generator=_generator, dtype=torch.float64)
@@ -33,7 +33,7 @@ def _each_channel(x_0_hat, share):
     return x_0_hat.clamp(-s, s) / s
 
 
-two_conventions = Exercise(
+two_conventions = ValueExercise(
     [6.5, 2.45],
     mistakes=[
         ([8.5, 2.45], "the prediction is right; which of the two weights counts the plain condition as 0?"),
@@ -45,7 +45,7 @@ two_conventions = Exercise(
     tolerance=1e-3,
 )
 
-conditional_first = Exercise(
+conditional_first = FunctionExercise(
     lambda both, w: _combine(both[2:], both[:2], w),
     mistakes=[
         (lambda both, w: _combine(both[:2], both[2:], w), "this pushes away from the prompt: which half is which?"),
@@ -62,7 +62,7 @@ conditional_first = Exercise(
     cases=[(_both, 7.5), (_both, 0.0), (_both, 2.0)],
 )
 
-below_one = Exercise(
+below_one = ValueExercise(
     [0.775, 0.978],
     mistakes=[
         ([0.978, 0.775], "these are the two values; which of the two programs skips guidance?"),
@@ -74,7 +74,7 @@ below_one = Exercise(
     tolerance=0.012,
 )
 
-dynamic_threshold = Exercise(
+dynamic_threshold = FunctionExercise(
     _threshold,
     mistakes=[
         (_each_channel, "each colour got a limit of its own, which shifts the hues: one s for the whole picture"),

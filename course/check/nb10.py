@@ -4,31 +4,38 @@ from functools import partial
 
 import torch
 
-from course.check.engine import Exercise
+from course.check.engine import FunctionExercise, ValueExercise
+from course.toy_ddpm import from_betas, posterior, split
 
 _z_t, _eps_hat, _noise = torch.randn(3, 2, 4, 3, 3, generator=torch.Generator().manual_seed(10), dtype=torch.float64)
 _number = partial(torch.tensor, dtype=torch.float64)  # takes **0.5, .sqrt() and torch.sqrt alike
 
+_alpha_bar = _number([1.0, 0.99, 0.95, 0.9, 0.4, 0.2])  # of the cases below, as a chain of five steps
+_schedule = from_betas(1 - _alpha_bar[1:] / _alpha_bar[:-1])
+
+
+def _level(alpha_bar):
+    return int((_schedule.alpha_bar - alpha_bar).abs().argmin())
+
 
 def _clean(z_t, eps_hat, alpha_bar_t):
-    return (z_t - (1 - alpha_bar_t) ** 0.5 * eps_hat) / alpha_bar_t**0.5
+    return split(eps_hat, z_t, _level(alpha_bar_t), _schedule, "eps")[0]
 
 
 def _mean(z_t, eps_hat, alpha_bar_t, alpha_bar_prev):
-    alpha = alpha_bar_t / alpha_bar_prev
-    pull = alpha_bar_prev**0.5 * (1 - alpha) * _clean(z_t, eps_hat, alpha_bar_t)
-    return (pull + alpha**0.5 * (1 - alpha_bar_prev) * z_t) / (1 - alpha_bar_t)
+    t, t_prev = _level(alpha_bar_t), _level(alpha_bar_prev)
+    return posterior(_clean(z_t, eps_hat, alpha_bar_t), z_t, t, _schedule, t_prev)[0]
 
 
 def _variance(alpha_bar_t, alpha_bar_prev):
-    return (1 - alpha_bar_prev) / (1 - alpha_bar_t) * (1 - alpha_bar_t / alpha_bar_prev)
+    return posterior(_z_t, _z_t, _level(alpha_bar_t), _schedule, _level(alpha_bar_prev))[1]
 
 
 def _sigma(alpha_bar):
     return ((1 - alpha_bar) / alpha_bar) ** 0.5
 
 
-twenty_steps = Exercise(
+twenty_steps = ValueExercise(
     [951, 1, 40],
     mistakes=[
         ([950, 0, 40], "this is the grid of the other repository; what do Stable Diffusion's settings add?"),
@@ -45,7 +52,7 @@ twenty_steps = Exercise(
     tolerance=1e-4,
 )
 
-ancestral_step = Exercise(
+ancestral_step = FunctionExercise(
     lambda z_t, eps_hat, noise, a, b: _mean(z_t, eps_hat, a, b) + _variance(a, b) ** 0.5 * noise,
     mistakes=[
         (lambda z_t, eps_hat, noise, a, b: _mean(z_t, eps_hat, a, b), "the mean is right; where is the fresh noise?"),
@@ -83,7 +90,7 @@ ancestral_step = Exercise(
     ],
 )
 
-euler_step = Exercise(
+euler_step = FunctionExercise(
     lambda x, eps_hat, a, b: x + (_sigma(b) - _sigma(a)) * eps_hat,
     mistakes=[
         (
@@ -118,7 +125,7 @@ euler_step = Exercise(
     cases=[(_z_t, _eps_hat, _number(0.2), _number(0.4)), (_z_t, _eps_hat, _number(0.9), _number(0.95))],
 )
 
-wrong_way = Exercise(
+wrong_way = ValueExercise(
     30.14,
     mistakes=[
         (5.49, "this is what forgetting the factor does; here it is also applied the wrong way"),

@@ -3,7 +3,7 @@
 import torch
 import torch.nn.functional as F
 
-from course.check.engine import Exercise
+from course.check.engine import FunctionExercise, ValueExercise
 
 _generator = torch.Generator().manual_seed(11)
 _known, _eps = torch.randn(2, 2, 1, 3, 3, generator=_generator, dtype=torch.float64)
@@ -17,7 +17,7 @@ def _kept(known, eps, alpha_bar_t):
     return alpha_bar_t**0.5 * known + (1 - alpha_bar_t) ** 0.5 * eps
 
 
-where_it_starts = Exercise(
+where_it_starts = ValueExercise(
     [13, 482],
     mistakes=[
         ([14, 482], "the level is right; how many steps does int() leave of 13.75?"),
@@ -31,7 +31,7 @@ where_it_starts = Exercise(
     tolerance=1e-6,
 )
 
-kept_part = Exercise(
+kept_part = FunctionExercise(
     _kept,
     mistakes=[
         (
@@ -53,7 +53,7 @@ kept_part = Exercise(
     cases=[(_known, _eps, torch.tensor(alpha_bar, dtype=torch.float64)) for alpha_bar in (0.9, 0.3, 0.006)],
 )
 
-from_keep_to_redraw = Exercise(
+from_keep_to_redraw = FunctionExercise(
     lambda keep, factor: F.max_pool2d(1 - keep, factor),
     mistakes=[
         (
@@ -81,7 +81,7 @@ from_keep_to_redraw = Exercise(
     cases=[(_keep, 8), (_corner, 8), (_keep, 4)],
 )
 
-what_the_fill_feels = Exercise(
+what_the_fill_feels = ValueExercise(
     [0, 1, 1, 0],
     mistakes=[
         (

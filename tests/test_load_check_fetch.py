@@ -1,51 +1,28 @@
 """Where weights come from, and what is said when they are not there, damaged, or of another model."""
 
+import concurrent.futures
 import errno
-import hashlib
-import http.server
+import importlib
 import json
+import pathlib
 import shutil
 import socket
-import threading
 import time
 import types
-import urllib.parse
 
+import fake_hub
 import pytest
 import torch
-from diffusers import (
-    AutoencoderKL,
-    DPMSolverMultistepScheduler,
-    EulerDiscreteScheduler,
-    PNDMScheduler,
-    StableDiffusionPipeline,
-    UNet2DConditionModel,
-)  # fmt: skip
+from diffusers import AutoencoderKL, DPMSolverMultistepScheduler, EulerDiscreteScheduler, PNDMScheduler
 from safetensors.torch import load_file, save_file
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+from small_pipeline import small_pipeline
 
-from course import sd_weights, stable_diffusion, train_zoo
+from course import stable_diffusion, weights
+from course.stable_diffusion import fetch
+from course.stable_diffusion.check import FULL, MINI, check
 from course.weights import FOLDER, WeightsError
 
-
-def small_pipeline(folder, in_channels=4):
-    """A folder in Stable Diffusion v1's layout with small random weights: f = 8, 77 tokens."""
-    torch.manual_seed(0)
-    tokenizer = CLIPTokenizer.from_pretrained(FOLDER / sd_weights.MINI / "tokenizer")
-    tokenizer.model_max_length = 77
-    ends = {"bos_token_id": tokenizer.bos_token_id, "eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id}  # fmt: skip
-    text = CLIPTextConfig(vocab_size=len(tokenizer), hidden_size=16, intermediate_size=16, num_hidden_layers=2,
-                          num_attention_heads=2, max_position_embeddings=77, **ends)  # fmt: skip
-    unet = UNet2DConditionModel(
-        sample_size=4, in_channels=in_channels, block_out_channels=(8, 16), layers_per_block=1, cross_attention_dim=16,
-        attention_head_dim=8, norm_num_groups=8, down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
-        up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
-    )  # fmt: skip
-    pipeline = StableDiffusionPipeline(
-        tokenizer=tokenizer, text_encoder=CLIPTextModel(text), unet=unet, vae=train_zoo.make_vae((8, 8, 8, 8)),
-        scheduler=train_zoo.scheduler(), safety_checker=None, feature_extractor=None, requires_safety_checker=False,
-    )  # fmt: skip
-    pipeline.save_pretrained(folder)
+load = importlib.import_module("course.stable_diffusion.load")  # the module; the package has a function of this name
 
 
 @pytest.fixture(scope="module")
@@ -67,15 +44,15 @@ def edit(path, **changes):
 
 def test_a_folder_is_loaded_and_draws(folder):
     sd = stable_diffusion.load(folder, "cpu", quiet=True)
-    assert isinstance(sd.vae, AutoencoderKL) and sd.factor == 8 and sd.safety_checker is None
+    assert isinstance(sd.vae, AutoencoderKL) and sd.vae_scale_factor == 8 and sd.safety_checker is None
     assert stable_diffusion.generate(sd, ["a dog"], steps=2).shape == (1, 3, 32, 32)
 
 
 def test_it_says_what_it_took_and_why(folder, monkeypatch, capsys):
-    stable_diffusion.load(where="cpu")
+    stable_diffusion.load(device="cpu")
     assert "mini (64 x 64 pixels, float32 on cpu), because there is no GPU" in capsys.readouterr().out
     monkeypatch.setenv("COURSE_SD", str(folder))
-    stable_diffusion.load(where="cpu")
+    stable_diffusion.load(device="cpu")
     assert f"{folder} (32 x 32 pixels, float32 on cpu), because COURSE_SD says so" in capsys.readouterr().out
     stable_diffusion.load("mini", "cpu")
     assert "because you asked for it" in capsys.readouterr().out
@@ -91,36 +68,36 @@ def gpu_memory(monkeypatch, free, total=8e9, kept=0.0):
 def test_a_gpu_prefers_the_full_weights_if_a_whole_copy_is_here_and_fits(folder, monkeypatch):
     gpu = torch.device("cuda")
     gpu_memory(monkeypatch, 6e9)
-    assert sd_weights.choose(None, gpu) == ("mini", "no copy of the full weights is here (`make full-weights` fetches them)")  # fmt: skip
-    monkeypatch.setattr(sd_weights, "locate", lambda name: folder)
-    assert sd_weights.choose(None, gpu)[0] == sd_weights.FULL
+    assert load.choose(None, gpu) == ("mini", "no copy of the full weights is here (`make full-weights` fetches them)")  # fmt: skip
+    monkeypatch.setattr(load, "locate", lambda name: folder)
+    assert load.choose(None, gpu)[0] == FULL
     gpu_memory(monkeypatch, 1e9)
-    name, why = sd_weights.choose(None, gpu)
+    name, why = load.choose(None, gpu)
     assert name == "mini" and "the full weights cannot be used: the GPU has 1.0 of 8.0 GB free" in why
     gpu_memory(monkeypatch, 6e9)
     shutil.rmtree(folder / "vae")
-    name, why = sd_weights.choose(None, gpu)
+    name, why = load.choose(None, gpu)
     assert name == "mini" and "half a download: the folder vae/ is missing" in why
 
 
 def test_half_precision_on_a_gpu_is_asked_for_full_weights_alone(folder, monkeypatch):
     """The `meta` device stands in for a GPU: the same code path, no numbers."""
-    monkeypatch.setattr(sd_weights, "check_memory", lambda *_: None)
-    parts, line = sd_weights.read(folder, "meta")
+    monkeypatch.setattr(load, "check_memory", lambda *_: None)
+    parts, line = load.read(folder, "meta")
     assert {parts[name].dtype for name in ("unet", "vae", "text_encoder")} == {torch.float16} and "float16" in line
-    parts, _ = sd_weights.read("mini", "meta")
+    parts, _ = load.read("mini", "meta")
     assert parts["unet"].dtype == torch.float32
 
 
 def test_the_number_format_can_be_chosen(folder, monkeypatch):
     """Some GPUs (GTX 16) draw black in float16, github.com/pytorch/pytorch issue 58123; bfloat16 halves a CPU's work."""
-    monkeypatch.setattr(sd_weights, "check_memory", lambda *_: None)
-    assert sd_weights.read(folder, "meta", torch.float32)[0]["vae"].dtype == torch.float32
+    monkeypatch.setattr(load, "check_memory", lambda *_: None)
+    assert load.read(folder, "meta", torch.float32)[0]["vae"].dtype == torch.float32
     monkeypatch.setenv("COURSE_DTYPE", "bfloat16")
     sd = stable_diffusion.load(folder, "cpu", quiet=True)
     assert {sd.unet.dtype, sd.vae.dtype, sd.text_encoder.dtype} == {torch.bfloat16}
     monkeypatch.setenv("COURSE_DTYPE", "float12")
-    with pytest.raises(WeightsError, match="'float12', but float16, bfloat16 and float32 are possible"):
+    with pytest.raises(WeightsError, match="COURSE_DTYPE is 'float12', but float16, bfloat16 or float32 is needed"):
         stable_diffusion.load(folder, "cpu")
 
 
@@ -203,14 +180,14 @@ def test_weights_before_averaging_neither_count_nor_serve(folder, monkeypatch):
     (path,) = (folder / "unet").glob("*.safetensors")
     gpu_memory(monkeypatch, 1.4e9)
     with pytest.raises(WeightsError) as alone:
-        sd_weights.check_memory(folder, torch.float32)
+        load.check_memory(folder, torch.float32)
     other = shutil.copy(path, path.with_suffix(".non_ema.safetensors"))
     with pytest.raises(WeightsError) as both:
-        sd_weights.check_memory(folder, torch.float32)
+        load.check_memory(folder, torch.float32)
     assert str(alone.value) == str(both.value) and other in list(path.parent.iterdir())
     path.unlink()
     with pytest.raises(WeightsError, match="unet has no .safetensors file"):
-        sd_weights.check(folder)
+        check(folder)
 
 
 @pytest.mark.parametrize("scheduler", [EulerDiscreteScheduler, DPMSolverMultistepScheduler, PNDMScheduler])
@@ -228,9 +205,9 @@ def test_a_model_kept_with_another_scheduler_gets_the_same_grid(folder, schedule
 
 
 def test_a_relative_folder_is_found_from_the_notebooks_too(folder, monkeypatch):
-    monkeypatch.setattr(sd_weights, "ROOT", folder.parent)
+    monkeypatch.setattr(load, "ROOT", folder.parent)
     monkeypatch.chdir(folder / "unet")
-    assert sd_weights.locate("small") == folder
+    assert load.locate("small") == folder
 
 
 def test_a_file_cut_short_is_named(folder):
@@ -245,12 +222,12 @@ def test_a_file_cut_short_is_named(folder):
     [
         ("model_index.json", {"_class_name": "FluxPipeline"}, "holds a FluxPipeline; this course opens Stable Diffusion v1"),
         ("model_index.json", {"text_encoder_2": ["transformers", "CLIPTextModel"]}, "this course opens Stable Diffusion v1"),
-        ("scheduler/scheduler_config.json", {"prediction_type": "v_prediction"}, "prediction v_prediction, but v1 has epsilon"),
-        ("scheduler/scheduler_config.json", {"beta_schedule": "linear"}, "noise schedule linear, but v1 has scaled_linear"),
-        ("unet/config.json", {"in_channels": 7}, "U-Net input channels 7, but v1 has 4 or 9"),
-        ("unet/config.json", {"cross_attention_dim": 1024}, "width of the text states .* 1024, but v1 has 16"),
-        ("unet/config.json", {"use_linear_projection": True}, "Stable Diffusion 2"),
-        ("vae/config.json", {"latent_channels": 16}, "latent channels 16, but v1 has 4"),
+        ("scheduler/scheduler_config.json", {"prediction_type": "v_prediction"}, "prediction_type is v_prediction, but v1 has epsilon"),
+        ("scheduler/scheduler_config.json", {"beta_schedule": "linear"}, "beta_schedule is linear, but v1 has scaled_linear"),
+        ("unet/config.json", {"in_channels": 7}, "in_channels is 7, but v1 has 4 or 9"),
+        ("unet/config.json", {"cross_attention_dim": 1024}, "text states of width 1024, but the text encoder's have 16"),
+        ("unet/config.json", {"use_linear_projection": True}, "use_linear_projection is True, but v1 has False"),
+        ("vae/config.json", {"latent_channels": 16}, "latent_channels is 16, but v1 has 4"),
     ],
 )  # fmt: skip
 def test_other_models_are_refused(folder, file, changes, words):
@@ -261,8 +238,8 @@ def test_other_models_are_refused(folder, file, changes, words):
 
 def test_a_flipped_byte_of_the_mini_weights_is_named(tmp_path, monkeypatch):
     copy = shutil.copytree(FOLDER, tmp_path / "weights")
-    monkeypatch.setattr(sd_weights.weights, "FOLDER", copy)
-    path = copy / sd_weights.MINI / "text_encoder" / "model.safetensors"
+    monkeypatch.setattr(weights, "FOLDER", copy)
+    path = copy / MINI / "text_encoder" / "model.safetensors"
     data = bytearray(path.read_bytes())
     data[-1] ^= 1
     path.write_bytes(data)
@@ -273,100 +250,88 @@ def test_a_flipped_byte_of_the_mini_weights_is_named(tmp_path, monkeypatch):
 def test_too_little_gpu_memory_is_said_with_what_fits(folder, monkeypatch):
     gpu_memory(monkeypatch, 1.0e9, 4.0e9)
     with pytest.raises(WeightsError, match=r"has 1.0 of 4.0 GB free, but 1.5 GB are needed.*COURSE_SD=mini"):
-        sd_weights.check_memory(folder, torch.float16)
+        load.check_memory(folder, torch.float16)
     gpu_memory(monkeypatch, 1.0e9, 4.0e9, kept=1.0e9)
-    sd_weights.check_memory(folder, torch.float16)
+    load.check_memory(folder, torch.float16)
     with pytest.raises(WeightsError, match=r"has 2.0 of 4.0 GB free, but 3.0 GB are needed"):
-        sd_weights.check_memory(folder, torch.float32)
+        load.check_memory(folder, torch.float32)
 
 
-# ---------------------------------------------------------------- fetching: the real client, and a small server that talks as the hub does
+# ---------------------------------------------------------------- fetching: the real client, and a hub on this machine
 
-SHA, UNET = "0123456789abcdef" * 2 + "01234567", "unet/diffusion_pytorch_model.safetensors"
-
-
-class Hub(http.server.BaseHTTPRequestHandler):
-    """The hub's answers about one repository. `server` holds its files, wrong sums, and after how many bytes it breaks off."""
-
-    def do_GET(self):
-        server, path = self.server, urllib.parse.urlsplit(self.path).path.removeprefix("/api/models/a/b")
-        about = [(name, len(data), server.wrong.get(name) or hashlib.sha256(data).hexdigest())
-                 for name, data in server.files.items()]  # fmt: skip
-        if "/resolve/" in path:
-            name = path.split(f"/resolve/{SHA}/")[1]
-            return self.file(
-                server.files[name], server.wrong.get(name) or hashlib.sha256(server.files[name]).hexdigest()
-            )
-        if path.startswith("/tree/"):
-            return self.say([{"type": "file", "path": name, "size": size, "oid": sha256[:40],
-                              "lfs": {"oid": sha256, "size": size, "pointerSize": 1}} for name, size, sha256 in about])  # fmt: skip
-        siblings = [{"rfilename": name, "size": size, "blobId": sha256[:40], "lfs": {"sha256": sha256, "size": size,
-                     "pointerSize": 1}} for name, size, sha256 in about]  # fmt: skip
-        self.say({"id": "a/b", "sha": SHA, "siblings": siblings, "cardData": {"license": "openrail"}})
-
-    do_HEAD = do_GET
-
-    def say(self, answer):
-        data = json.dumps(answer).encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(data)))
-        self.send_header("Content-Type", "application/json")
-        self.end_headers()
-        self.wfile.write(data)
-
-    def file(self, data, sha256):
-        begin = int(self.headers.get("Range", "bytes=0-").removeprefix("bytes=").split("-")[0])
-        self.send_response(206 if begin else 200)
-        for key, value in {"ETag": f'"{sha256}"', "X-Linked-ETag": f'"{sha256}"', "X-Linked-Size": len(data),
-                           "X-Repo-Commit": SHA, "Content-Length": len(data) - begin}.items():  # fmt: skip
-            self.send_header(key, str(value))
-        if begin:
-            self.send_header("Content-Range", f"bytes {begin}-{len(data) - 1}/{len(data)}")
-        self.end_headers()
-        if self.command == "GET":
-            self.server.sent.append((begin, len(data)))
-            self.wfile.write(data[begin : self.server.breaks_off])
-            self.close_connection = True
-
-    def log_message(self, *_):
-        pass
+UNET = "unet/diffusion_pytorch_model.safetensors"
 
 
 @pytest.fixture
 def hub(whole, tmp_path, monkeypatch):
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Hub)
-    names = [path for path in whole.rglob("*") if path.is_file()]
-    server.files = {str(path.relative_to(whole).as_posix()): path.read_bytes() for path in names}
-    server.files |= {
-        "README.md": b"a card",
-        "v1.ckpt": b"a pickle",
-        "unet/diffusion_pytorch_model.non_ema.safetensors": b"no",
-    }
-    server.wrong, server.breaks_off, server.sent = {}, None, []
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    constants, endpoint = sd_weights.huggingface_hub.constants, f"http://127.0.0.1:{server.server_port}"
-    for name, value in {"ENDPOINT": endpoint, "HF_HUB_CACHE": str(tmp_path / "hub"), "HF_HUB_OFFLINE": False,
-                        "HF_HUB_DISABLE_XET": True,
-                        "HUGGINGFACE_CO_URL_TEMPLATE": endpoint + "/{repo_id}/resolve/{revision}/{filename}"}.items():  # fmt: skip
-        monkeypatch.setattr(constants, name, value)
-    yield server
-    server.shutdown()
-    server.server_close()
+    with fake_hub.serve(whole, tmp_path / "hub", monkeypatch) as server:
+        server.files |= {"README.md": b"a card", "v1.ckpt": b"a pickle", UNET.replace(".safe", ".non_ema.safe"): b"no"}
+        yield server
 
 
 def test_fetching_says_size_and_licence_first_and_takes_no_for_an_answer(hub, capsys):
-    assert sd_weights.fetch("a/b", ask=lambda _: "n") is None
+    assert fetch.fetch("a/b", ask=lambda _: "n") is None
     said = capsys.readouterr().out
     assert "GB to fetch" in said and "Licence: openrail" in said and not hub.sent
+    with pytest.raises(WeightsError, match="no copy"):
+        load.locate("a/b")
 
 
 def test_what_was_fetched_is_found_without_network_and_draws(hub, capsys, monkeypatch):
-    folder = sd_weights.fetch("a/b", ask=lambda _: "y")
+    folder = fetch.fetch("a/b", ask=lambda _: "y")
     assert "complete and checked" in capsys.readouterr().out
     assert not [*folder.rglob("*.ckpt"), *folder.rglob("*non_ema*")]  # pickles and a second copy stay away
     hub.shutdown()
     monkeypatch.setenv("COURSE_SD", "a/b")
-    stable_diffusion.generate(stable_diffusion.load(where="cpu", quiet=True), ["a dog"], steps=1)
+    stable_diffusion.generate(stable_diffusion.load(device="cpu", quiet=True), ["a dog"], steps=1)
+
+
+def unfinished(folder):
+    return [path for path in folder.rglob("*") if path.suffix in (".part", ".incomplete")]
+
+
+@pytest.mark.parametrize("waits, words", [(0.02, "less than 1,000,000,000 bytes a second"), (2, "broke off")])
+def test_a_network_that_trickles_or_stands_still_is_left(hub, tmp_path, monkeypatch, waits, words):
+    monkeypatch.setattr(fetch, "PATIENCE", 0.3)
+    monkeypatch.setattr(fetch, "SLOWEST", 10**9 if waits < 1 else 0)
+    hub.waits = waits
+    with pytest.raises(WeightsError, match=f"{words}.*goes on from there"):
+        fetch.fetch("a/b", agreed=True)
+    left = unfinished(tmp_path)
+    assert len(left) == 1 and left[0].stat().st_size  # what came is kept for the next try
+    hub.waits = 0
+    fetch.fetch("a/b", agreed=True)
+    assert not unfinished(tmp_path)
+
+
+def test_two_at_once_fetch_every_file_once(hub, tmp_path, capsys):
+    hub.waits = 0.01
+    with concurrent.futures.ThreadPoolExecutor() as pool:  # the lock is between open files, so threads are as processes
+        first, second = pool.map(lambda _: fetch.fetch("a/b", agreed=True), range(2))
+    assert first == second and not unfinished(tmp_path)
+    assert len(hub.sent) == len(set(hub.sent)) and "another process is fetching the same" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("by", ["us", "the hub's client, which makes links"])
+def test_a_file_that_was_damaged_on_this_disk_is_fetched_anew(hub, by):
+    folder = fetch.fetch("a/b", agreed=True) if by == "us" else fetch.huggingface_hub.snapshot_download("a/b")
+    path = pathlib.Path(folder) / UNET
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    with pytest.raises(WeightsError, match=f"{UNET} does not have the hub's checksum and was deleted; run this again"):
+        fetch.fetch("a/b", agreed=True)
+    fetch.fetch("a/b", agreed=True)
+    assert path.read_bytes() == whole
+
+
+def test_another_model_is_refused_before_its_weights_are_fetched(hub):
+    hub.files["model_index.json"] = b'{"_class_name": "FluxPipeline"}'
+    with pytest.raises(WeightsError, match="holds a FluxPipeline"):
+        fetch.fetch("a/b", agreed=True)
+    assert max(size for _, size in hub.sent) < 20_000
+    hub.files = {"v1.safetensors": b"a checkpoint in one file"}
+    with pytest.raises(WeightsError, match="a/b holds no pipeline"):
+        fetch.fetch("a/b", agreed=True)
 
 
 def test_an_interrupted_download_goes_on(hub):
@@ -374,42 +339,42 @@ def test_an_interrupted_download_goes_on(hub):
     with pytest.raises(
         WeightsError, match="the connection broke off .*20000 bytes.*run this again, it goes on from there"
     ):
-        sd_weights.fetch("a/b", agreed=True)
-    hub.breaks_off, (begun,) = None, hub.sent
-    sd_weights.fetch("a/b", agreed=True)
+        fetch.fetch("a/b", agreed=True)
+    hub.breaks_off, begun = None, hub.sent[-1]
+    fetch.fetch("a/b", agreed=True)
     assert (20_000, begun[1]) in hub.sent and len(hub.sent) == len({size for _, size in hub.sent}) + 1  # nothing twice
 
 
 def test_a_second_try_needs_room_only_for_the_rest(hub, monkeypatch):
     hub.breaks_off = 20_000
     with pytest.raises(WeightsError, match="broke off"):
-        sd_weights.fetch("a/b", agreed=True)
+        fetch.fetch("a/b", agreed=True)
     whole = sum(
         len(data) for name, data in hub.files.items() if name.endswith(".safetensors") and "non_ema" not in name
     )
     room = types.SimpleNamespace(free=1.1 * (whole - 20_000) + 1)
-    monkeypatch.setattr(sd_weights.shutil, "disk_usage", lambda _: room)
+    monkeypatch.setattr(fetch.shutil, "disk_usage", lambda _: room)
     hub.breaks_off = None
-    folder = sd_weights.fetch("a/b", agreed=True)
+    folder = fetch.fetch("a/b", agreed=True)
     room.free = 0
-    assert sd_weights.fetch("a/b", agreed=True) == folder
+    assert fetch.fetch("a/b", agreed=True) == folder
 
 
 def test_no_file_lies_twice_on_disks_without_links(hub, tmp_path, monkeypatch):
-    monkeypatch.setattr(sd_weights.huggingface_hub.file_download, "are_symlinks_supported", lambda _: False)
-    folder = sd_weights.fetch("a/b", agreed=True)
+    monkeypatch.setattr(fetch.huggingface_hub.file_download, "are_symlinks_supported", lambda _: False)
+    folder = fetch.fetch("a/b", agreed=True)
     for path in folder.rglob("*.safetensors"):
         twins = [twin for twin in (tmp_path / "hub").rglob("*") if twin.is_file() and twin.stat().st_size == path.stat().st_size]  # fmt: skip
         assert not path.is_symlink() and twins == [path]
     sent = len(hub.sent)
-    assert sd_weights.fetch("a/b", agreed=True) == folder
+    assert fetch.fetch("a/b", agreed=True) == folder
     assert not [size for begin, size in hub.sent[sent:] if size > 10_000]
 
 
 def test_half_size_files_are_taken_where_there_are_some(hub):
     slim = UNET.replace(".safetensors", ".fp16.safetensors")
     hub.files[slim] = hub.files[UNET]
-    folder = sd_weights.fetch("a/b", agreed=True)
+    folder = fetch.fetch("a/b", agreed=True)
     assert (folder / slim).exists() and not (folder / UNET).exists() and list((folder / "vae").glob("*.safetensors"))
 
 
@@ -417,28 +382,28 @@ def test_a_full_disk_is_no_broken_connection(hub, monkeypatch):
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(sd_weights, "fetch_file", full)
+    monkeypatch.setattr(fetch, "fetch_file", full)
     with pytest.raises(WeightsError, match="the disk is full"):
-        sd_weights.fetch("a/b", agreed=True)
+        fetch.fetch("a/b", agreed=True)
 
 
 def test_a_name_that_cannot_be_one_is_said(hub):
     with pytest.raises(WeightsError, match="the hub does not answer for 'a/b/c'"):
-        sd_weights.fetch("a/b/c", agreed=True)
+        fetch.fetch("a/b/c", agreed=True)
 
 
 def test_a_wrong_checksum_is_refused_and_the_file_deleted(hub, tmp_path):
     hub.wrong[UNET] = "0" * 64
     with pytest.raises(WeightsError, match=f"{UNET} does not have the hub's checksum"):
-        sd_weights.fetch("a/b", agreed=True)
+        fetch.fetch("a/b", agreed=True)
     assert not [path for path in tmp_path.rglob(UNET) if path.exists()]
 
 
 def test_no_room_and_no_network_are_said(hub, monkeypatch):
-    monkeypatch.setattr(sd_weights.shutil, "disk_usage", lambda _: types.SimpleNamespace(free=10))
+    monkeypatch.setattr(fetch.shutil, "disk_usage", lambda _: types.SimpleNamespace(free=10))
     with pytest.raises(WeightsError, match="HF_HOME chooses another disk"):
-        sd_weights.fetch("a/b", agreed=True)
+        fetch.fetch("a/b", agreed=True)
     hub.shutdown()
     hub.server_close()
     with pytest.raises(WeightsError, match="the hub does not answer for 'a/b'"):
-        sd_weights.fetch("a/b", agreed=True)
+        fetch.fetch("a/b", agreed=True)

@@ -1,0 +1,78 @@
+"""The list of the notebooks, `notebooks/index.toml`, and how long each takes.
+
+README's table, the map of notebook 00 and the choice of `make notebooks ONLY=...` are made from it. It stands in the
+package because notebook 00 imports it from whatever folder it is opened in.
+"""
+
+import json
+import re
+import tomllib
+from pathlib import Path
+from typing import NamedTuple
+
+from course import ROOT
+
+FOLDER = ROOT / "notebooks"
+MADE = re.compile(r"<!-- (\w+) -->.*?<!-- /\1 -->", re.S)  # between such marks stands what a tool wrote
+
+
+class Row(NamedTuple):
+    """One notebook: the file's name without its ending, the title in its first line, what it is about."""
+
+    name: str
+    title: str
+    line: str
+
+    @property
+    def number(self):
+        return self.name.split("_")[0]
+
+    @property
+    def path(self):
+        return FOLDER / f"{self.name}.ipynb"
+
+
+def rows():
+    """All notebooks in reading order, a list of `Row`."""
+    return [Row(**row) for row in tomllib.loads((FOLDER / "index.toml").read_text("utf-8"))["notebook"]]
+
+
+def choose(words):
+    """The rows that `words` name: numbers ("5", "05") or files, each word one or several with commas; all rows for none.
+
+    Raises ValueError on a word that names no notebook.
+    """
+    known = rows()
+    called = {key: row for row in known for key in (row.number, row.number.lstrip("0") or "0", row.name)}
+    wanted = [Path(part).name.removesuffix(".ipynb") for word in words for part in word.replace(",", " ").split()]
+    unknown = [word for word in wanted if word not in called]
+    if unknown:
+        raise ValueError(
+            f"there is no notebook {' and no '.join(map(repr, unknown))}; there are "
+            f"{', '.join(row.number for row in known)}, also by their names, for example {known[-1].name}"
+        )
+    return [row for row in known if not wanted or row in map(called.get, wanted)]
+
+
+def minutes(path):
+    """Minutes to read a stored notebook, and those that its exercises announce: (float, int).
+
+    Reading: 150 words, 15 lines of code or one displayed formula a minute, and half a minute a figure. Cells tagged
+    `claims` (folded proofs) and what stands between the marks of a tool are not counted.
+    """
+    cells = json.loads(path.read_bytes())["cells"]
+    cells = [cell for cell in cells if "claims" not in cell["metadata"].get("tags", [])]
+    text = MADE.sub("", "\n\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "markdown"))
+    code = "\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "code")
+    outputs = [output.get("data", {}) for cell in cells for output in cell.get("outputs", [])]
+    figures = text.count("![") + sum(any(kind.startswith("image/") for kind in data) for data in outputs)
+    lines = sum(bool(line.strip()) for line in code.splitlines())
+    formulas = text.count("$$") // 2
+    exercises = sum(map(int, re.findall(r"^### Exercise .*?(\d+) min", text, re.M)))
+    return len(text.split()) / 150 + lines / 15 + formulas + figures / 2, exercises
+
+
+def measured():
+    """Seconds and peak memory of each notebook as `benchmarks/notebooks.py` found them: {name: {"seconds", "peak_MB"}}."""
+    lines = (ROOT / "benchmarks" / "results" / "notebooks.jsonl").read_text("utf-8").splitlines()
+    return {row["notebook"]: row for row in map(json.loads, lines)}
