@@ -182,7 +182,7 @@ def test_no_model_is_trained_on_what_is_held_out(monkeypatch):
 def test_the_decoder_learns_and_the_encoder_stays():
     trained = small("decoder")
     before = {name: value.clone() for name, value in trained.ema_model.state_dict().items()}
-    trained.step(0.0)
+    trained.step(0.5)
     moved = {
         name.split(".")[0] for name, value in trained.ema_model.state_dict().items() if not value.equal(before[name])
     }
@@ -361,14 +361,17 @@ def test_old_weights_stay_until_the_new_are_whole_and_measured(house, fault, mes
 def test_another_run_that_ends_meanwhile_is_not_undone(house):
     """Between the copy in which a run measures and its publication another model may be stored."""
 
+    other, meanwhile = house / "weights" / "other" / "model.safetensors", []
+
     def measure(seed):
-        there = weights.FOLDER
-        weights.FOLDER = house / "weights"
+        staged, weights.FOLDER = weights.FOLDER, house / "weights"
         weights.save("other", judges.DigitClassifier())
-        weights.FOLDER = there
+        weights.FOLDER = staged
+        meanwhile.append(other.read_bytes())
         return {"figure": 1.0}
 
     recipe.follow(toy_recipe(measure=measure))
+    assert other.read_bytes() == meanwhile[-1] != meanwhile[0]
     weights.load("digit-judge"), weights.load("other")
 
 
