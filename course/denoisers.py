@@ -59,7 +59,7 @@ def split(value, x_t, t, schedule, prediction):
 
 def ask(network, x_t, t, c=None):
     """The network's answer for x_t `[B, ...]`, whole numbers t `[B]` and condition c. Raises ValueError on another shape."""
-    t = t.to(x_t.device)
+    t = t.to(x_t.device, non_blocking=True)
     value = network(x_t, t) if c is None else network(x_t, t, c)
     if value.shape != x_t.shape:
         raise ValueError(f"the network answers in shape {tuple(value.shape)}, but x_t has {tuple(x_t.shape)}")

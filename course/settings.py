@@ -48,13 +48,13 @@ def place(text):
     path = Path(text).expanduser()
     starts = [os.environ.get("PWD"), os.getcwd(), ROOT]
     paths = [Path(start, path).resolve() for start in starts if start]
-    return next((path for path in paths if path.exists()), paths[0])
+    return next((path for path in paths if os.path.exists(path)), paths[0])  # False, too, for what can be no path
 
 
 def place_or_name(text):
     """The folder of that path if there is one, as text, else the text itself: a name of the Hugging Face hub."""
     folder = place(text)
-    return str(folder) if text != "mini" and folder.is_dir() else text
+    return str(folder) if text != "mini" and os.path.isdir(folder) else text
 
 
 SETTINGS = {

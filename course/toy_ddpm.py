@@ -122,7 +122,7 @@ def ddim(denoiser, x_t, t, t_prev, eta=0.0, generator=None):
     (_, std_t), (signal_prev, std_prev) = (denoiser.schedule.columns(level, x_t) for level in (t, t_prev))
     sigma_t = eta * std_prev / std_t * _way_up(denoiser.schedule, t, t_prev, x_t)[1]
     x_prev = like(signal_prev, x_t) * x_0_hat + like((std_prev**2 - sigma_t**2).sqrt(), x_t) * eps_hat
-    if eta > 0 and t_prev > 0:
+    if eta > 0:  # in the step to 0 sigma_t is 0
         x_prev = x_prev + like(sigma_t, x_t) * noise_like(x_prev, generator)
     return x_prev, x_0_hat
 
@@ -233,7 +233,7 @@ def noise_like(x, generator=None):
     """Standard normal noise of x's shape `[B, ...]`, drawn on the CPU: from one generator, or from a list of one a row."""
     if isinstance(generator, list):
         return torch.cat([noise_like(row[None], source) for row, source in zip(x, generator, strict=True)])
-    return torch.randn(x.shape, generator=generator, dtype=x.dtype).to(x.device)
+    return torch.randn(x.shape, generator=generator, dtype=x.dtype).to(x.device, non_blocking=True)
 
 
 def last(steps):

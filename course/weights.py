@@ -108,8 +108,7 @@ def load(name):
     """
     path = FOLDER / name / "model.safetensors"
     if not path.exists():
-        known = ", ".join(sorted(file.parent.name for file in FOLDER.glob("*/model.safetensors"))) or "none"
-        raise WeightsError(f"there are no weights called {name!r}; here: {known}. `make weights` trains them.")
+        raise _unknown(name)
     for file in (f"{name}/config.json", f"{name}/model.safetensors"):
         _verify(file)
     try:
@@ -122,6 +121,17 @@ def load(name):
         raise WeightsError(f"{name}/config.json is nothing that the course can build: {error!r}") from None
     load_into(model, read_tensors(path), f"{name}/model.safetensors").eval().requires_grad_(False)
     return toy_ddpm.Denoiser(model, *kind) if kind else model
+
+
+def _unknown(name):
+    """The error of weights that are not here."""
+    if not FOLDER.is_dir():
+        return WeightsError(
+            f"{FOLDER} is missing: the weights lie in the course's repository. Install the course from a clone of it, "
+            "with `make setup` or `pip install -e .`"
+        )
+    known = ", ".join(sorted(folder.name for folder in FOLDER.iterdir() if folder.is_dir())) or "none"
+    return WeightsError(f"there are no weights called {name!r}; here: {known}. `make weights` trains them.")
 
 
 def _find(name):
@@ -196,7 +206,7 @@ def verify_folder(name):
     """Compare all files of `assets/weights/<name>/` with their checksums. Raises WeightsError naming the first that differs."""
     files = [file for file in _sums() if file.startswith(f"{name}/")]
     if not files:
-        raise WeightsError(f"there are no weights called {name!r} in {FOLDER.name}/. `make weights` trains them.")
+        raise _unknown(name)
     for file in files:
         _verify(file)
 

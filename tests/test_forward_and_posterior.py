@@ -95,6 +95,12 @@ def test_split_undoes_target(prediction, maker, generator):
     assert_close(found, (x_0, eps), rtol=1e-7, atol=1e-7)
 
 
+@pytest.mark.parametrize("prediction, place", [("x_0", 0), ("eps", 1)])
+def test_what_a_network_names_itself_is_passed_on_to_the_bit(prediction, place, generator):
+    x_t, value = torch.randn(2, 1000, generator=generator)
+    assert torch.equal(td.split(value, x_t, 700, LINEAR, prediction)[place], value)
+
+
 def test_where_no_signal_is_left():
     """At the end of the straight path v and flow still tell x_0; eps and score do not, and say so."""
     x_0, eps = torch.ones(1, 3), 2 * torch.ones(1, 3)

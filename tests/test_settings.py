@@ -103,3 +103,8 @@ def test_the_table_names_every_variable_that_is_read():
 def test_nothing_else_reads_them():
     for file in ROOT.glob("course/**/*.py"):
         assert not re.search(r"os\.(environ|getenv)[^\n]*COURSE_", file.read_text()), file.name
+
+
+@pytest.mark.parametrize("text", ["x" * 5000, "a/" * 3000])
+def test_a_text_too_long_for_a_path_is_a_name(text):
+    assert settings.place_or_name(text) == text

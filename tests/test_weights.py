@@ -237,3 +237,13 @@ def test_missing_files_of_a_library_model_are_named(vae_folder):
         weights.load_pretrained("world/vae", AutoencoderKL)
     with pytest.raises(weights.WeightsError, match="'world/unet'"):
         weights.load_pretrained("world/unet", AutoencoderKL)
+
+
+@pytest.mark.parametrize("read", [weights.load, weights.verify_folder])
+def test_without_the_repository_it_is_said_where_weights_lie(read, tmp_path, monkeypatch):
+    monkeypatch.setattr(weights, "FOLDER", tmp_path / "assets" / "weights")
+    with pytest.raises(weights.WeightsError, match="clone of it"):
+        read("digit-unet")
+    weights.FOLDER.mkdir(parents=True)
+    with pytest.raises(weights.WeightsError, match="no weights called 'digit-unet'; here: none"):
+        read("digit-unet")

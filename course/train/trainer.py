@@ -28,7 +28,7 @@ VOTE_EVERY = 10  # steps between two questions of several processes whether all 
 
 def cosine_with_warm_up(progress, steps_done):
     """The share of the learning rate: up over `WARM_UP`, down along half a cosine. progress: share done, in 0..1."""
-    return min(1.0, progress / WARM_UP) * 0.5 * (1 + math.cos(math.pi * progress))
+    return min(1.0, 0.01 + progress / WARM_UP) * 0.5 * (1 + math.cos(math.pi * progress))
 
 
 @functools.cache
