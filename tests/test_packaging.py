@@ -104,10 +104,13 @@ def make(tmp_path):
         (bin / name).chmod(0o755)
     (bin.parent / "ready").write_text("")
 
+    outer = {"PYTHON", "TORCH", "JOBS", "PROMPT", "NAME", "ONLY"}  # which `make test` hands on to the tests themselves
+    inherited = {name: value for name, value in os.environ.items() if name not in outer}
+
     def call(*arguments, **environment):
         done = subprocess.run(
             ["make", "-C", bin.parents[1], *arguments], capture_output=True, text=True, cwd=tmp_path,
-            env=os.environ | {"PWD": str(tmp_path), "MAKEFLAGS": "--no-print-directory"} | environment,
+            env=inherited | {"PWD": str(tmp_path), "MAKEFLAGS": "--no-print-directory"} | environment,
         )  # fmt: skip
         return done.returncode, done.stdout, done.stderr
 
