@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from course.schedules import Schedule, like
+from course.schedules import Schedule, levels, like
 
 PREDICTIONS = {  # what a network may be asked for: so much of x_0 and so much of eps; a, s: signal and std of the level
     "eps": lambda a, s: (0 * a, 1 + 0 * s),  # DDPM
@@ -23,10 +23,16 @@ PREDICTIONS = {  # what a network may be asked for: so much of x_0 and so much o
 }
 
 
-def _weights(x, t, schedule, prediction):
-    """signal, std and the two weights of a prediction, columns in float64. Raises ValueError at t = 0 and for other names."""
+def known(prediction):
+    """The name of a prediction. Raises ValueError on others."""
     if prediction not in PREDICTIONS:
         raise ValueError(f"{prediction!r} is no prediction; choose one of {', '.join(PREDICTIONS)}")
+    return prediction
+
+
+def _weights(x, t, schedule, prediction):
+    """signal, std and the two weights of a prediction, columns in float64. Raises ValueError at t = 0 and for other names."""
+    known(prediction)
     a, s = schedule.columns(t, x)
     if (s == 0).any():
         raise ValueError(f"t must lie in 1..{schedule.T}; got 0, where there is no noise to be told from the data")
@@ -59,7 +65,7 @@ def split(value, x_t, t, schedule, prediction):
 
 def ask(network, x_t, t, c=None):
     """The network's answer for x_t `[B, ...]`, whole numbers t `[B]` and condition c. Raises ValueError on another shape."""
-    t = t.to(x_t.device, non_blocking=True)
+    t = levels(t, x_t).expand(x_t.shape[:1]).to(x_t.device, non_blocking=True)
     value = network(x_t, t) if c is None else network(x_t, t, c)
     if value.shape != x_t.shape:
         raise ValueError(f"the network answers in shape {tuple(value.shape)}, but x_t has {tuple(x_t.shape)}")
@@ -78,8 +84,10 @@ class Denoiser:
     prediction: str = "eps"
     c: Any = None
 
+    def __post_init__(self):
+        known(self.prediction)
+
     def __call__(self, x_t, t):
-        t = torch.as_tensor(t).expand(x_t.shape[:1])
         value = ask(self.network, x_t, t, self.c)
         return split(value.to(x_t.dtype), x_t, t, self.schedule, self.prediction)
 
@@ -93,20 +101,28 @@ def guide(denoiser, guidance_scale, c_null=None):
 
     w = 0 is unconditional, w = 1 plain conditional. One call runs both halves as a batch of two. c_null: the empty
     condition, default the network's own. Ho & Salimans 2022 (arXiv 2207.12598), whose own w is this one minus 1.
-    Raises ValueError for a denoiser without a condition, or if w is not a finite number.
+    guidance_scale: a number, or a tensor of one a row, `[B]` or with x_t's axes.
+    Raises ValueError for a denoiser without a condition or an empty one, or if w is not a finite number.
     """
     if getattr(denoiser, "c", None) is None:
         raise ValueError("guidance compares with and without a condition: guide denoiser.given(c), and clip afterwards")
-    known = isinstance(guidance_scale, numbers.Real | torch.Tensor)
-    if not known or not torch.as_tensor(guidance_scale).isfinite().all():
+    a_number = isinstance(guidance_scale, numbers.Real | torch.Tensor)
+    if not a_number or not torch.as_tensor(guidance_scale).isfinite().all():
         raise ValueError(f"guidance_scale is {guidance_scale}, but a finite number is needed, such as 1.5")
     network = denoiser.network
-    c_null = network.c_null if c_null is None else c_null
+    c_null = getattr(network, "c_null", None) if c_null is None else c_null
+    if c_null is None:
+        raise ValueError("this network does not say what its empty condition is: give c_null (and guide only once)")
 
-    def guided(x_t, t, c):
+    def guided(x_t, t, c=None):
+        if c is None:
+            raise ValueError("a guided denoiser needs a condition: given(c)")
+        w = guidance_scale
+        if isinstance(w, torch.Tensor) and w.dim():
+            w = like(w.view(-1, *[1] * (x_t.dim() - 1)) if w.dim() == 1 else w, x_t)
         empty = torch.zeros_like(c) + c_null  # one label, or token states [1, L, D], for every row
         unconditional, conditional = network(torch.cat([x_t, x_t]), torch.cat([t, t]), torch.cat([empty, c])).chunk(2)
-        return unconditional + guidance_scale * (conditional - unconditional)
+        return unconditional + w * (conditional - unconditional)
 
     return replace(denoiser, network=guided)
 
@@ -124,19 +140,24 @@ def _limited(denoiser, limit):
 
 
 def clipped(denoiser, limit=1.0):
-    """A denoiser whose x_0_hat stays in [-limit, limit], as the DDPM authors' code keeps it."""
+    """A denoiser whose x_0_hat stays in [-limit, limit], as the DDPM authors' code keeps it. Raises ValueError unless limit > 0."""
+    if not limit > 0:
+        raise ValueError(f"limit is {limit}, but values are kept in -limit..limit, so it is more than 0")
     return _limited(denoiser, lambda x_0_hat: x_0_hat.clamp(-limit, limit))
 
 
 def thresholded(denoiser, share=0.995):
     """Dynamic thresholding: x_0_hat is clipped at that quantile of its own sizes and divided by it, where it exceeds 1.
 
-    Saharia et al. 2022 (Imagen, arXiv 2205.11487), Sec. 2.3. share: of a picture's values, in 0..1.
+    Saharia et al. 2022 (Imagen, arXiv 2205.11487), Sec. 2.3. share: of a picture's values, in 0..1, else ValueError.
     """
+    if not 0 <= share <= 1:
+        raise ValueError(f"share is {share}, but a share of the values lies in 0..1")
 
     def limit(x_0_hat):
-        largest = x_0_hat.abs().flatten(1).quantile(share, dim=1).clamp(min=1)
-        largest = largest.view(-1, *[1] * (x_0_hat.dim() - 1))
+        sizes = x_0_hat.abs().flatten(1)
+        largest = sizes.to(torch.promote_types(sizes.dtype, torch.float32)).quantile(share, dim=1).clamp(min=1)
+        largest = largest.to(x_0_hat.dtype).view(-1, *[1] * (x_0_hat.dim() - 1))
         return x_0_hat.clamp(-largest, largest) / largest
 
     return _limited(denoiser, limit)
@@ -150,6 +171,8 @@ def exact_denoiser(points, schedule, std=0.0, weights=None):
     signal m_k and the variance signal^2 std^2 + std_t^2.
     """
     flat = points.flatten(1).double()
+    if not len(flat) or not flat.isfinite().all() or weights is not None and not (weights >= 0).all():
+        raise ValueError("at least one point is needed, without NaN or infinity, and weights that are not negative")
     log_weight = torch.zeros(len(flat)).double() if weights is None else weights.double().log()
 
     def network(x_t, t, c=None):

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 import torch
 
+WHOLE = {torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64}
+
 
 @dataclass(frozen=True, eq=False)
 class Schedule:
@@ -23,8 +25,15 @@ class Schedule:
 
     def __post_init__(self):
         a, s = self.signal, self.std
-        good = a.dim() == 1 and a.shape == s.shape and len(a) > 1 and a[0] == 1 and s[0] == 0
-        if not (good and (a >= 0).all() and (s[1:] > 0).all() and (s / a).diff().gt(0).all()):
+        good = a.is_floating_point() and a.dim() == 1 and a.shape == s.shape and len(a) > 1 and a[0] == 1 and s[0] == 0
+        if not (
+            good
+            and a.isfinite().all()
+            and s.isfinite().all()
+            and (a >= 0).all()
+            and (s[1:] > 0).all()
+            and (s / a).diff().gt(0).all()
+        ):
             raise ValueError(
                 "signal and std are two rows of T + 1 numbers that begin with 1 and 0, and the noise std / signal rises "
                 f"from level to level; got {tuple(a.shape)} and {tuple(s.shape)}: "
@@ -67,15 +76,27 @@ class Schedule:
 
     def columns(self, t, x):
         """The same in float64 on the CPU, so that a formula is rounded to x's type once, at its end."""
-        if isinstance(t, numbers.Integral):
-            t = torch.tensor([int(t)])
-        elif not isinstance(t, torch.Tensor) or t.is_floating_point() or t.shape != x.shape[:1]:
-            got = f"{t.dtype} {tuple(t.shape)}" if isinstance(t, torch.Tensor) else repr(t)
-            raise ValueError(f"t is a whole number, or a tensor of one a row, shape {tuple(x.shape[:1])}; got {got}")
-        t = t.cpu()  # where the loops of this course keep it: asking a GPU for it would make the GPU wait
+        if not x.is_floating_point():
+            raise ValueError(
+                f"x is {x.dtype}, but decimal numbers are needed: pixels 0..255 become x by pixels / 127.5 - 1"
+            )
+        t = levels(t, x)
         if t.numel() and (t.min() < 0 or t.max() > self.T):
             raise ValueError(f"t must lie in 1..{self.T}; got {t.min().item()}..{t.max().item()}")
         return tuple(array[t].double().view(-1, *[1] * (x.dim() - 1)) for array in (self.signal, self.std))
+
+
+def levels(t, x):
+    """t as whole numbers on the CPU, `[B]`, or without an axis where it is one for all rows of x. Raises ValueError on others.
+
+    The CPU is where the loops of this course keep it: asking a GPU for it would make the GPU wait.
+    """
+    if isinstance(t, numbers.Integral) and not isinstance(t, bool):
+        t = torch.tensor(int(t))
+    if not isinstance(t, torch.Tensor) or t.dtype not in WHOLE or t.shape not in {(), tuple(x.shape[:1])}:
+        got = f"{t.dtype} {tuple(t.shape)}" if isinstance(t, torch.Tensor) else repr(t)
+        raise ValueError(f"t is a whole number, or a tensor of one a row, shape {tuple(x.shape[:1])}; got {got}")
+    return t.cpu().long()
 
 
 def from_betas(beta):
@@ -85,6 +106,7 @@ def from_betas(beta):
             f"beta is one row beta_1, ..., beta_T with every beta_t between 0 and 1; got shape {tuple(beta.shape)} "
             f"with {beta.flatten()[:3].tolist()} ... {beta.flatten()[-1:].tolist()}. Where T is small, choose a smaller beta_T."
         )
+    beta = beta.double()
     alpha_bar = torch.cat([beta.new_ones(1), torch.cumprod(1 - beta, dim=0)])
     return Schedule(alpha_bar.sqrt(), (1 - alpha_bar).sqrt())
 
@@ -123,11 +145,11 @@ SCHEDULES = {maker.__name__: maker for maker in (linear, scaled_linear, cosine, 
 
 
 def make_schedule(name, T=1000):
-    """The schedule of that name in `SCHEDULES`. Raises ValueError for other names or T < 1."""
+    """The schedule of that name in `SCHEDULES`. Raises ValueError for other names, or a T that is no whole number from 1 on."""
     if name not in SCHEDULES:
         raise ValueError(f"no schedule is called {name!r}; choose one of {', '.join(SCHEDULES)}")
-    if T < 1:
-        raise ValueError(f"T is {T}, but a chain needs at least 1 step")
+    if not isinstance(T, numbers.Integral) or isinstance(T, bool) or T < 1:
+        raise ValueError(f"T is {T!r}, but a chain has a whole number of steps, at least 1")
     return SCHEDULES[name](T)
 
 

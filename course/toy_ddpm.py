@@ -9,6 +9,7 @@ Left out: learned variances, other noise than Gaussian, continuous time.
 """
 
 import collections
+import math
 import numbers
 from collections.abc import Iterable
 from itertools import pairwise
@@ -34,6 +35,7 @@ from course.schedules import (
     edm,
     flow,
     from_betas,
+    levels,
     like,
     linear,
     make_schedule,
@@ -55,10 +57,6 @@ def q_sample(x_0, t, eps, schedule):
 
     Raises ValueError on whole numbers, such as pixels 0..255, and where eps has another shape.
     """
-    if not x_0.is_floating_point():
-        raise ValueError(
-            f"x_0 is {x_0.dtype}, but decimal numbers are needed: pixels 0..255 become x_0 by pixels / 127.5 - 1"
-        )
     if eps.shape != x_0.shape:
         raise ValueError(f"eps needs the shape of x_0, {tuple(x_0.shape)}; got {tuple(eps.shape)}")
     signal_t, std_t = schedule.at(t, x_0)
@@ -67,13 +65,18 @@ def q_sample(x_0, t, eps, schedule):
 
 def q_step(x_prev, t, noise, schedule, t_prev=None):
     """The way up the chain, a draw from q(x_t | x_{t_prev}): DDPM Eq. 2. t_prev: default t - 1. Shapes `[B, ...]`."""
-    ratio, std = _way_up(schedule, t, t - 1 if t_prev is None else t_prev, x_prev)
+    ratio, std = _way_up(schedule, t, levels(t, x_prev) - 1 if t_prev is None else t_prev, x_prev)
     return like(ratio, x_prev) * x_prev + like(std, x_prev) * noise
 
 
 def _way_up(schedule, t, t_prev, x):
-    """ratio and std of x_t = ratio x_prev + std noise, columns in float64; on the full grid sqrt(1 - beta_t), sqrt(beta_t)."""
+    """ratio and std of x_t = ratio x_prev + std noise, columns in float64; on the full grid sqrt(1 - beta_t), sqrt(beta_t).
+
+    Raises ValueError unless t_prev lies below t.
+    """
     (signal_t, std_t), (signal_prev, std_prev) = schedule.columns(t, x), schedule.columns(t_prev, x)
+    if (std_t / signal_t <= std_prev / signal_prev).any():
+        raise ValueError(f"t_prev lies below t; got t = {t} and t_prev = {t_prev}")
     ratio = signal_t / signal_prev
     return ratio, (std_t**2 - (ratio * std_prev) ** 2).clamp(min=0).sqrt()
 
@@ -83,7 +86,7 @@ def posterior(x_0, x_t, t, schedule, t_prev=None):
 
     Returns mu_tilde_t `[B, ...]` and beta_tilde_t, a column. Raises ValueError unless t lies in 1..T.
     """
-    t_prev = t - 1 if t_prev is None else t_prev
+    t_prev = levels(t, x_t) - 1 if t_prev is None else t_prev
     (_, std_t), (signal_prev, std_prev) = schedule.columns(t, x_t), schedule.columns(t_prev, x_t)
     ratio, std = _way_up(schedule, t, t_prev, x_t)
     of_x_0, of_x_t = signal_prev * (std / std_t) ** 2, ratio * (std_prev / std_t) ** 2
@@ -120,17 +123,19 @@ def ddim(denoiser, x_t, t, t_prev, eta=0.0, generator=None):
         raise ValueError(f"eta lies between 0 (DDIM) and 1 (DDPM); got {eta}")
     x_0_hat, eps_hat = denoiser(x_t, t)
     (_, std_t), (signal_prev, std_prev) = (denoiser.schedule.columns(level, x_t) for level in (t, t_prev))
-    sigma_t = eta * std_prev / std_t * _way_up(denoiser.schedule, t, t_prev, x_t)[1]
+    sigma_t = 0 * std_prev  # so that eta = 0 also leads upwards, from a picture to the noise that it comes from
+    if eta > 0:
+        sigma_t = eta * std_prev / std_t * _way_up(denoiser.schedule, t, t_prev, x_t)[1]
     x_prev = like(signal_prev, x_t) * x_0_hat + like((std_prev**2 - sigma_t**2).sqrt(), x_t) * eps_hat
     if eta > 0:  # in the step to 0 sigma_t is 0
         x_prev = x_prev + like(sigma_t, x_t) * noise_like(x_prev, generator)
     return x_prev, x_0_hat
 
 
-def heun(denoiser, x_t, t, t_prev):
+def heun(denoiser, x_t, t, t_prev, generator=None):
     """Heun's step, two calls: the mean of the directions at both ends. On EDM's schedule Karras et al. 2022, Algorithm 1.
 
-    The direction is that of dx = x_0_hat dsignal + eps_hat dstd, which holds on every schedule.
+    The direction is that of dx = x_0_hat dsignal + eps_hat dstd, which holds on every schedule. Nothing is drawn.
     """
     (signal_t, std_t), (signal_prev, std_prev) = denoiser.schedule.at(t, x_t), denoiser.schedule.at(t_prev, x_t)
     x_0_hat, eps_hat = denoiser(x_t, t)
@@ -143,18 +148,18 @@ def heun(denoiser, x_t, t, t_prev):
 
 
 def dpmpp_2m():
-    """DPM-Solver++(2M): Lu et al. 2022 (arXiv 2211.01095), Algorithm 2. It remembers its last guess: make one for each walk."""
-    memory = []  # log signal-to-noise and x_0_hat of the step before
+    """DPM-Solver++(2M): Lu et al. 2022 (arXiv 2211.01095), Algorithm 2. Makes a step that remembers its last guess. Nothing is drawn."""
+    memory = []  # where the step before led to, its log signal-to-noise and its x_0_hat
 
-    def step(denoiser, x_t, t, t_prev):
+    def step(denoiser, x_t, t, t_prev, generator=None):
         (signal_t, std_t), (signal_prev, std_prev) = (denoiser.schedule.columns(level, x_t) for level in (t, t_prev))
         x_0_hat, _ = denoiser(x_t, t)
         log_snr, guess = (signal_t / std_t).log(), x_0_hat
-        if memory and t_prev > 0:
-            log_snr_before, before = memory.pop()
+        if memory and memory[0][0] == (t, x_t.shape) and t_prev > 0:
+            _, log_snr_before, before = memory[0]
             ratio = (log_snr - log_snr_before) / ((signal_prev / std_prev).log() - log_snr)
             guess = x_0_hat + like(0.5 / ratio, x_t) * (x_0_hat - before)
-        memory[:] = [(log_snr, x_0_hat)]
+        memory[:] = [((t_prev, x_t.shape), log_snr, x_0_hat)]
         keep = std_prev / std_t
         return like(keep, x_t) * x_t + like(signal_prev - keep * signal_t, x_t) * guess, x_0_hat
 
@@ -172,24 +177,33 @@ def repaint(step, known, mask, paste="noised", eps=None, resample=1, end=0):
     nothing before the last step, which always puts `known`. eps: the noise for every level, as diffusers has it; None draws
     it anew each time, as RePaint does. resample: how often each step is walked, one step up the chain again in between
     (Sec. 4.2), so that both parts can agree. end: the level at which the walk ends.
-    Raises ValueError on another paste, or a resample that is no whole number from 1 on.
+    Raises ValueError on another paste, a resample that is no whole number from 1 on, or a mask or `known` that cannot be.
     """
     if paste not in PASTES or not isinstance(resample, numbers.Integral) or resample < 1:
         raise ValueError(f"paste is one of {', '.join(PASTES)} and resample at least 1; got {paste!r} and {resample}")
 
+    for name, tensor in {"mask": mask, "known": known}.items():  # a GPU is not asked
+        low, high = tensor.float().aminmax() if tensor.device.type == "cpu" else (0, 0)
+        if not (low > -math.inf and high < math.inf) or name == "mask" and not 0 <= low <= high <= 1:
+            raise ValueError(
+                f"a mask lies in 0 (keep) to 1 (draw), and known is finite; got {name} in {low:g}..{high:g}"
+            )
+
     def inside(denoiser, x_t, t, t_prev, generator=None, **choices):
-        if generator is not None:
-            choices = choices | {"generator": generator}
-        at_end = t_prev <= end
+        pairs = zip(mask.shape[::-1], x_t.shape[::-1])
+        if known.shape != x_t.shape or mask.dim() > x_t.dim() or any(m not in (1, n) for m, n in pairs):
+            shapes = f"{tuple(known.shape)} and {tuple(mask.shape)} for {tuple(x_t.shape)}"
+            raise ValueError(f"known has the shape of x_t, and the mask fits onto it; got {shapes}")
+        at_end, draw = t_prev <= end, like(mask, x_t)
         for again in range(1 if at_end else resample):
             if again:
                 x_t = q_step(x_t, t, noise_like(x_t, generator), denoiser.schedule, t_prev)
-            x_t, x_0_hat = step(denoiser, x_t, t, t_prev, **choices)
+            x_t, x_0_hat = step(denoiser, x_t, t, t_prev, generator=generator, **choices)
             kept = known
             if paste == "noised" and not at_end:
                 kept = q_sample(known, t_prev, noise_like(x_t, generator) if eps is None else eps, denoiser.schedule)
             if paste != "end" or at_end:
-                x_t = mask * x_t + (1 - mask) * kept
+                x_t = draw * x_t + (1 - draw) * kept
         return x_t, x_0_hat
 
     return inside
@@ -203,17 +217,24 @@ def step_grid(T, timesteps=None):
 
     timesteps: None, a whole number of steps in 1..T, or a falling sequence inside T..0. Raises ValueError on others.
     """
-    if timesteps is None or isinstance(timesteps, numbers.Integral):
+    if timesteps is None or isinstance(timesteps, numbers.Integral) and not isinstance(timesteps, bool):
         n = T if timesteps is None else int(timesteps)
         if not 1 <= n <= T:
             raise ValueError(f"timesteps is {n}, but a chain of T = {T} can be walked in 1..{T} steps")
         return [round(T * (n - i) / n) for i in range(n)] + [0]
     if not isinstance(timesteps, Iterable):
         raise ValueError(f"timesteps is a whole number of steps or a sequence of levels; got {timesteps!r}")
-    grid = [int(t) for t in timesteps]
+    grid = list(timesteps) if getattr(timesteps, "ndim", 1) else []
+    whole = not isinstance(timesteps, str | bytes | set) and all(_is_whole(t) for t in grid)
+    grid = [int(t) for t in grid] if whole else []
     if not grid or grid[0] > T or grid[-1] < 0 or any(a <= b for a, b in pairwise(grid)):
-        raise ValueError(f"timesteps must fall strictly inside {T}..0; got {grid[:8]}")
+        raise ValueError(f"timesteps are whole numbers that fall strictly inside {T}..0; got {str(timesteps)[:60]}")
     return grid
+
+
+def _is_whole(t):
+    number = isinstance(t, numbers.Real) and not isinstance(t, bool) or getattr(t, "ndim", None) == 0
+    return number and math.isfinite(t) and t == int(t)
 
 
 @torch.no_grad()
@@ -232,13 +253,22 @@ def sample(denoiser, x_T, timesteps=None, step=ddpm, **choices):
 def noise_like(x, generator=None):
     """Standard normal noise of x's shape `[B, ...]`, drawn on the CPU: from one generator, or from a list of one a row."""
     if isinstance(generator, list):
-        return torch.cat([noise_like(row[None], source) for row, source in zip(x, generator, strict=True)])
+        if len(generator) != len(x):
+            raise ValueError(f"one generator a row is needed; got {len(generator)} for {len(x)} rows")
+        return torch.cat([noise_like(row[None], source) for row, source in zip(x, generator)])
+    if not isinstance(generator, torch.Generator | None):
+        raise ValueError(
+            f"chance comes from torch.Generator().manual_seed(...), or a list of one a row; got {generator!r}"
+        )
     return torch.randn(x.shape, generator=generator, dtype=x.dtype).to(x.device, non_blocking=True)
 
 
 def last(steps):
-    """The finished sample of a walk: the x_t of the last step that `sample` yields. Shape `[B, ...]`."""
-    return collections.deque(steps, maxlen=1)[0][1]
+    """The finished sample of a walk: the x_t of the last step that `sample` yields. Shape `[B, ...]`. ValueError if there is none."""
+    found = collections.deque(steps, maxlen=1)
+    if not found:
+        raise ValueError("the walk has no step: its timesteps are one level only")
+    return found[0][1]
 
 
 # ---------------------------------------------------------------- training

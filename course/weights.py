@@ -91,12 +91,16 @@ def save(name, model, **config):
     config: what else is to be known of it; of a denoiser's network schedule="cosine" and prediction="v". Its class must
     take `model.config` as arguments. Raises WeightsError on NaN, infinity, or a class that `load` would not find.
     """
+    _plain(name)
     cls = f"{type(model).__module__}.{type(model).__qualname__}"
-    _find(cls)
     tensors = {k: v.half() if v.is_floating_point() else v for k, v in model.state_dict().items()}
     check_finite(tensors, name)
+    try:  # all that can be wrong is looked at before the first file is replaced
+        text = json.dumps({"class": cls, "arguments": getattr(model, "config", {}), **config}, indent=2)
+        _build(json.loads(text))
+    except (KeyError, TypeError, ValueError, ImportError) as error:
+        raise WeightsError(f"{name} would not be found again, so it is not stored: {error!r}") from None
     write_tensors(FOLDER / name / "model.safetensors", tensors)
-    text = json.dumps({"class": cls, "arguments": getattr(model, "config", {}), **config}, indent=2)
     _write(FOLDER / name / "config.json", text + "\n")
     _note_sums([f"{name}/config.json", f"{name}/model.safetensors"])
 
@@ -106,21 +110,33 @@ def load(name):
 
     Raises WeightsError if a file is missing, its checksum is wrong, or it fits no class of the course.
     """
-    path = FOLDER / name / "model.safetensors"
+    path = FOLDER / _plain(name) / "model.safetensors"
     if not path.exists():
         raise _unknown(name)
     for file in (f"{name}/config.json", f"{name}/model.safetensors"):
         _verify(file)
     try:
-        config = json.loads((FOLDER / name / "config.json").read_text())
-        model = _find(str(config["class"]))(**config["arguments"])
-        kind = (toy_ddpm.make_schedule(config["schedule"]), config["prediction"]) if "schedule" in config else ()
-        if kind and kind[1] not in toy_ddpm.PREDICTIONS:
-            raise ValueError(f"{kind[1]!r} is no prediction")
+        built = _build(json.loads((FOLDER / name / "config.json").read_text()))
     except (KeyError, TypeError, ValueError, ImportError) as error:
         raise WeightsError(f"{name}/config.json is nothing that the course can build: {error!r}") from None
+    model = built.network if isinstance(built, toy_ddpm.Denoiser) else built
     load_into(model, read_tensors(path), f"{name}/model.safetensors").eval().requires_grad_(False)
-    return toy_ddpm.Denoiser(model, *kind) if kind else model
+    return built
+
+
+def _build(config):
+    """The network that a config.json describes, or its denoiser. Raises KeyError, TypeError, ValueError, ImportError, WeightsError."""
+    model = _find(str(config["class"]))(**config["arguments"])
+    if not {"schedule", "prediction"} & set(config):
+        return model
+    return toy_ddpm.Denoiser(model, toy_ddpm.make_schedule(config["schedule"]), config["prediction"])
+
+
+def _plain(name):
+    """The name of a folder in assets/weights/. Raises WeightsError on paths."""
+    if Path(name).name != str(name):
+        raise WeightsError(f"{name!r} is no plain name of a folder in assets/weights/")
+    return name
 
 
 def _unknown(name):

@@ -175,7 +175,8 @@ def test_exact_denoiser_of_a_mixture_against_autograd(generator):
 
 @pytest.mark.parametrize("t, message", [
     (torch.tensor([1001, 3]), "1..1000"), (torch.tensor([-1, 3]), "1..1000"),
-    (torch.tensor([0.5, 3.0]), "whole number"), (torch.tensor([3]), "whole number"), (5.0, "got 5.0"), (1001, "1..1000"),
+    (torch.tensor([0.5, 3.0]), "whole number"), (torch.tensor([3]), "whole number"), (5.0, "got 5.0"), (1001, "1..1000"), (True, "got True"),
+    (torch.tensor([True, False]), "whole number"), (torch.tensor([1j, 2]), "whole number"),
 ])  # fmt: skip
 def test_bad_t_is_refused(t, message):
     with pytest.raises(ValueError, match=message):
@@ -224,3 +225,42 @@ def test_the_loss_is_the_mean_square_of_what_is_missed(prediction, generator):
     spread = 0.25 * s**2 / (0.25 * a**2 + s**2)  # Var(x_0 | x_t); eps misses by -a / s times what x_0 does
     floor = float(spread * (p - q * a / s) ** 2)
     assert_close(td.training_loss(network, x_0, t, eps, LINEAR, prediction).item(), floor, rtol=0.03, atol=0)
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int8, torch.int16, torch.int32])
+def test_any_whole_numbers_name_a_level(dtype):
+    """uint8 would be taken for a mask by an index, and 0 - 1 for 255."""
+    short, x = td.cosine(3), torch.ones(4, 2, dtype=torch.float64)
+    t = torch.tensor([1, 2, 3, 1], dtype=dtype)
+    assert torch.equal(td.q_sample(x, t, 0 * x, short), short.signal[t.long()][:, None].expand(4, 2))
+    assert torch.equal(td.posterior(x, x, t, short)[0], td.posterior(x, x, t.long(), short)[0])
+
+
+def test_one_level_for_all_rows_may_be_a_number_or_a_tensor_of_one():
+    x = torch.ones(3, 2, dtype=torch.float64)
+    for t in (700, torch.tensor(700)):
+        for got, want in zip(td.posterior(x, x, t, LINEAR), td.posterior(x, x, full(3, 700), LINEAR)):
+            assert torch.equal(got.expand(want.shape), want)
+        assert td.training_loss(lambda x_t, t: x_t, x, t, x, LINEAR).isfinite()
+
+
+@pytest.mark.parametrize("call", [
+    lambda x: td.q_step(x, 5, x, LINEAR), lambda x: td.posterior(x, x, 5, LINEAR), lambda x: td.target(x, x, 5, LINEAR, "v"),
+    lambda x: td.Denoiser(lambda x_t, t: x_t, LINEAR)(x, 5),
+])  # fmt: skip
+def test_whole_numbers_are_refused_everywhere(call):
+    with pytest.raises(ValueError, match="127.5"):
+        call(torch.ones(2, 3, dtype=torch.long))
+
+
+@pytest.mark.parametrize("t, t_prev", [(5, 5), (5, 9), (5, 1000)])
+def test_the_posterior_and_the_chain_lead_from_below(t, t_prev):
+    x = torch.ones(2, 3)
+    for call in (td.posterior, td.q_step):
+        with pytest.raises(ValueError, match="below t"):
+            call(x, *([x, t] if call is td.posterior else [t, x]), LINEAR, t_prev)
+
+
+def test_an_unknown_prediction_is_named_when_the_denoiser_is_made():
+    with pytest.raises(ValueError, match="'noise' is no prediction"):
+        td.Denoiser(lambda x_t, t: x_t, LINEAR, "noise")

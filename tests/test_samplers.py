@@ -167,9 +167,104 @@ def test_dpm_solver_equals_diffusers(steps, name, config, prediction, theirs):
     compare(walk(model, steps, td.dpmpp_2m()), walk_with(other, model.network, start()))
 
 
-def test_a_solver_begins_every_walk_anew():
-    model = denoiser(LINEAR, "eps")
-    assert torch.equal(walk(model, 5, td.dpmpp_2m())[-1], walk(model, 5, td.dpmpp_2m())[-1])
+@pytest.mark.parametrize("maker", [td.linear, td.flow])
+def test_a_solver_begins_every_walk_anew(maker):
+    """One step for two walks, the second of other rows and to another end: it may not remember the first."""
+    model, used = denoiser(maker(), "v"), td.dpmpp_2m()
+    walk(model, 5, used)
+    for grid, x_T in ((5, start()), ([900, 500, 100], start((2, 1, 4, 4)))):
+        assert torch.equal(walk(model, grid, used, x_T)[-1], walk(model, grid, td.dpmpp_2m(), x_T)[-1])
+
+
+@pytest.mark.parametrize("make", [lambda: td.ddpm, lambda: td.ddim, lambda: td.heun, td.dpmpp_2m])
+def test_repaint_wraps_any_step_and_has_its_chance_from_the_generator(make):
+    """Where the mask is 0 the known values come out; the same seed gives the same rest."""
+    model, known, mask = denoiser(LINEAR, "eps"), POINTS[:3], torch.zeros(4, 4)
+    mask[:2] = 1
+    ends = [
+        td.last(td.sample(model, start(), 20, td.repaint(make(), known, mask, resample=3), generator=seeded()))
+        for _ in range(2)
+    ]
+    assert torch.equal(*ends) and ends[0].isfinite().all()
+    assert torch.equal(ends[0] * (1 - mask), known * (1 - mask))
+
+
+@pytest.mark.parametrize("mask, known", [
+    (255 * torch.ones(4, 4), POINTS[:3]), (torch.full((4, 4), torch.nan), POINTS[:3]), (torch.ones(4, 4), POINTS[:3] * torch.nan),
+    (-torch.ones(4, 4), POINTS[:3]), (torch.ones(4, 5), POINTS[:3]), (torch.ones(2, 3, 1, 4, 4), POINTS[:3]),
+    (torch.ones(4, 4), POINTS[:1]),
+])  # fmt: skip
+def test_masks_and_known_values_that_cannot_be_are_refused(mask, known):
+    with pytest.raises(ValueError, match="mask"):
+        walk(denoiser(LINEAR, "eps"), 5, td.repaint(td.ddim, known, mask))
+
+
+def test_bool_masks_and_double_ones_do_what_float_ones_do():
+    mask, ends = torch.arange(16).view(4, 4) % 3 == 0, []
+    for kind in (torch.float32, torch.bool, torch.float64):
+        ends.append(
+            walk(denoiser(LINEAR, "eps"), 5, td.repaint(td.ddim, POINTS[:3], mask.to(kind)), generator=seeded())[-1]
+        )
+    assert torch.equal(ends[0], ends[1]) and torch.equal(ends[0], ends[2])
+
+
+def test_ddim_leads_upwards_too():
+    """From a picture to its noise and back: without chance the same path, walked in small steps both ways."""
+    model = denoiser(td.cosine(), "v")
+    grid = list(range(900, 99, -2))
+    low = walk(model, grid, td.ddim)[-1]
+    x_t = low
+    for t, t_next in zip(grid[::-1], grid[-2::-1]):
+        x_t, _ = td.ddim(model, x_t, t, t_next)
+    assert_close(x_t, start(), atol=0.1, rtol=0)
+    for step in (td.ddpm, lambda *given: td.ddim(*given, eta=1.0)):
+        with pytest.raises(ValueError, match="below t"):
+            step(model, low, 100, 102)
+
+
+def test_one_scale_a_picture_guides_that_picture():
+    """B = W on purpose, where a row of scales would fit the columns too."""
+    network = lambda x_t, t, c: x_t + c.view(-1, 1, 1, 1)  # noqa: E731
+    x_t, c = start((4, 1, 4, 4)), torch.arange(4.0)
+    scales = torch.tensor([0.0, 1.0, 2.0, 3.0])
+    together = td.guide(td.Denoiser(network, LINEAR, c=c), scales, c_null=9)(x_t, 500)[1]
+    for i, w in enumerate(scales.tolist()):
+        alone = td.guide(td.Denoiser(network, LINEAR, c=c[i : i + 1]), w, c_null=9)(x_t[i : i + 1], 500)[1]
+        assert_close(together[i : i + 1], alone)
+
+
+def test_guidance_needs_an_empty_condition():
+    plain = td.Denoiser(lambda x_t, t, c: x_t, LINEAR, c=torch.zeros(1))
+    for model in (plain, td.guide(plain, 2.0, c_null=0)):
+        with pytest.raises(ValueError, match="c_null"):
+            td.guide(model, 2.0)
+    with pytest.raises(ValueError, match="given"):
+        td.guide(plain, 2.0, c_null=0).given(None)(torch.zeros(1, 3), 5)
+
+
+@pytest.mark.parametrize("wrong", [
+    lambda model: td.clipped(model, 0), lambda model: td.clipped(model, -1), lambda model: td.clipped(model, float("nan")),
+    lambda model: td.thresholded(model, 99.5), lambda model: td.thresholded(model, float("nan")),
+])  # fmt: skip
+def test_wrappers_refuse_what_cannot_be(wrong):
+    with pytest.raises(ValueError, match="limit|share"):
+        wrong(denoiser(LINEAR, "eps"))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_thresholding_in_half_precision(dtype):
+    model = td.thresholded(td.Denoiser(lambda x_t, t: 3 * x_t, LINEAR, "x_0"))
+    x_t = start().to(dtype)
+    assert_close(model(x_t, 500)[0].float(), td.thresholded(td.Denoiser(lambda x_t, t: 3 * x_t, LINEAR, "x_0"))(start(), 500)[0],
+                 atol=0.02, rtol=0.02)  # fmt: skip
+
+
+def test_a_walk_without_a_step_and_wrong_chance_say_so():
+    with pytest.raises(ValueError, match="no step"):
+        td.last(td.sample(denoiser(LINEAR, "eps"), start(), [9]))
+    for chance in (42, (1, 2), [torch.Generator()]):
+        with pytest.raises(ValueError, match="generator|Generator"):
+            td.noise_like(start(), chance)
 
 
 @pytest.mark.parametrize("steps", [10, 50])
@@ -292,7 +387,27 @@ def test_guidance_takes_a_condition_and_a_finite_scale():
             td.guide(td.Denoiser(network, LINEAR, c=torch.zeros(1)), w, c_null=9)
 
 
-@pytest.mark.parametrize("steps", [0, 1001, [], [5, 5], [3, 4], [1001, 3], [4, -1], 2.5])
+@pytest.mark.parametrize(
+    "steps",
+    [
+        0,
+        1001,
+        [],
+        [5, 5],
+        [3, 4],
+        [1001, 3],
+        [4, -1],
+        2.5,
+        True,
+        "95",
+        b"95",
+        [9.7, 1.2],
+        [True, False],
+        [float("nan"), 1],
+        [[9, 5]],
+        torch.tensor(4),
+    ],
+)
 def test_bad_step_grids_are_refused(steps):
     with pytest.raises(ValueError, match="steps"):
         td.step_grid(1000, steps)

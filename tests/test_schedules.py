@@ -93,7 +93,7 @@ def test_impossible_betas_are_refused(beta):
 
 @pytest.mark.parametrize("signal, std", [
     ([1.0, 0.5], [0.1, 0.9]), ([0.9, 0.5], [0.0, 0.9]), ([1.0, 0.5, 0.6], [0.0, 0.9, 0.8]), ([1.0, 0.5], [0.0, 0.0]),
-    ([1.0, 0.5, 0.2], [0.0, 0.9]), ([1.0, float("nan")], [0.0, 1.0]), ([1.0], [0.0]), ([1.0, -0.5], [0.0, 0.5]),
+    ([1.0, 0.5, 0.2], [0.0, 0.9]), ([1.0, float("nan")], [0.0, 1.0]), ([1.0, 1.0], [0.0, float("inf")]), ([1, 1], [0, 1]), ([1.0], [0.0]), ([1.0, -0.5], [0.0, 0.5]),
 ])  # fmt: skip
 def test_impossible_pairs_are_refused(signal, std):
     with pytest.raises(ValueError, match="signal and std"):
@@ -126,3 +126,15 @@ def test_schedules_can_be_compared():
 def test_schedule_is_frozen():
     with pytest.raises(AttributeError):
         td.linear().std = torch.zeros(3)
+
+
+@pytest.mark.parametrize("T", [0, -3, 2.5, 10.0, "10", None, True, float("nan")])
+def test_a_chain_has_a_whole_number_of_steps(T):
+    for name in td.SCHEDULES:
+        with pytest.raises(ValueError, match="whole number"):
+            td.make_schedule(name, T)
+
+
+def test_betas_of_half_the_digits_lose_none_on_the_way():
+    """diffusers keeps float32: 1 - cumprod of it would be 8e-5 off at t = 1."""
+    assert_close(td.from_betas(torch.linspace(1e-4, 0.02, 1000)).std[1].item(), 0.01, rtol=1e-6, atol=0)

@@ -417,3 +417,46 @@ def test_the_lock_of_a_killed_process_is_none(tmp_path):
     assert subprocess.run([sys.executable, "-c", code]).returncode != 0
     assert (tmp_path / "lock.txt").exists()
     assert len(run.train(small_trainer(), 2, tmp_path)) == 2
+
+
+@pytest.mark.parametrize("wrong", [
+    {"batch_size": 0}, {"batch_size": -1}, {"batch_size": 2.5}, {"batch_size": True}, {"ema_decay": 1.5}, {"ema_decay": float("nan")},
+])  # fmt: skip
+def test_sizes_and_averages_that_cannot_be_are_refused(wrong):
+    with pytest.raises(ValueError, match="batch_size is a whole number"):
+        small_trainer(**wrong)
+
+
+@pytest.mark.parametrize("progress", [-0.5, 1.2, float("nan")])
+def test_progress_is_a_share(progress):
+    """Beyond 1 the cosine would rise again, below 0 the rate would be negative: uphill."""
+    with pytest.raises(ValueError, match="0..1"):
+        small_trainer().step(progress)
+
+
+@pytest.mark.parametrize("share", [10, -1, float("nan")])
+def test_a_share_of_labels_lies_in_0_to_1(share):
+    with pytest.raises(ValueError, match="drop_label"):
+        trainers.DenoisingLoss(td.linear(), drop_label=share)
+
+
+@pytest.mark.parametrize("data", [
+    (torch.zeros(8, 2).double(),), (torch.zeros(8, 2).bool(),), (torch.zeros(8, 2), torch.zeros(8)),
+    (torch.zeros(8, 2), torch.zeros(8, 1).long()), (torch.zeros(8, 2), torch.zeros(8).long(), torch.zeros(8)), torch.zeros(8, 2),
+])  # fmt: skip
+def test_data_of_the_wrong_kind_are_refused_before_the_first_step(data):
+    with pytest.raises(ValueError, match="data"):
+        trainers.Trainer(torch.nn.Linear(2, 2), trainers.DenoisingLoss(td.linear()), data, batch_size=4, lr=1e-3)
+
+
+def test_a_refused_trainer_leaves_the_model_as_it_was_and_a_frozen_one_can_be_trained():
+    model, loss, data = (
+        torch.nn.Linear(2, 2),
+        lambda model, rows, draw: model(rows[0]).square().mean(),
+        (torch.ones(8, 2),),
+    )
+    with pytest.raises(ValueError, match="tensors of the model"):
+        trainers.Trainer(model, loss, data, batch_size=4, lr=1e-3, parameters=torch.nn.Linear(2, 2).parameters())
+    assert all(p.requires_grad for p in model.parameters())
+    trainer = trainers.Trainer(model.requires_grad_(False).eval(), loss, data, batch_size=4, lr=1e-3)
+    assert trainer.model.training and len(trainer.trained) == 2

@@ -247,3 +247,23 @@ def test_without_the_repository_it_is_said_where_weights_lie(read, tmp_path, mon
     weights.FOLDER.mkdir(parents=True)
     with pytest.raises(weights.WeightsError, match="no weights called 'digit-unet'; here: none"):
         read("digit-unet")
+
+
+@pytest.mark.parametrize("config, said", [
+    ({"schedule": toy_ddpm.cosine(), "prediction": "v"}, "not JSON"), ({"schedule": "cosin", "prediction": "v"}, "cosin"),
+    ({"prediction": "v"}, "schedule"), ({"schedule": "cosine"}, "prediction"), ({"schedule": "cosine", "prediction": "noise"}, "noise"),
+])  # fmt: skip
+def test_what_could_not_be_loaded_again_replaces_nothing(config, said, tmp_path, monkeypatch):
+    monkeypatch.setattr(weights, "FOLDER", tmp_path)
+    network = MiniUNet(channels=(8,), num_classes=10)
+    weights.save("a", network, schedule="cosine", prediction="v")
+    with pytest.raises(weights.WeightsError, match=said):
+        weights.save("a", network, **config)
+    assert weights.load("a").prediction == "v"
+
+
+@pytest.mark.parametrize("name", ["../a", "digit-unet/", "../weights/digit-unet", "/a"])
+def test_a_path_is_no_name(name):
+    for call in (lambda: weights.save(name, DigitClassifier()), lambda: weights.load(name)):
+        with pytest.raises(weights.WeightsError, match="plain name"):
+            call()

@@ -10,6 +10,7 @@ import copy
 import datetime
 import functools
 import math
+import numbers
 import os
 import time
 from dataclasses import dataclass
@@ -100,6 +101,10 @@ class DenoisingLoss:
     prediction: str = "eps"
     drop_label: float = 0.1
 
+    def __post_init__(self):
+        if not 0 <= self.drop_label <= 1:
+            raise ValueError(f"drop_label is {self.drop_label}, but a share of the labels lies in 0..1")
+
     def __call__(self, network, rows, draw):
         x_0, *labels = rows
         t, eps = draw.levels(self.schedule.T), draw.normal(*x_0.shape[1:])
@@ -109,6 +114,16 @@ class DenoisingLoss:
     def check(self, network, data):
         """Look at the data once, before the first step. Raises ValueError on values outside [-1, 1] or labels out of range."""
         x_0, *labels = data
+        if (
+            x_0.dtype != torch.float32
+            or len(labels) > 1
+            or labels
+            and (labels[0].dtype, labels[0].dim()) != (torch.long, 1)
+        ):
+            got = ", ".join(f"{tensor.dtype} {list(tensor.shape)}" for tensor in data)
+            raise ValueError(
+                f"data are x_0 [N, ...], float32, and labels [N], long, if any: x_0.float(), c.long(); got {got}"
+            )
         if not (x_0.abs().max() <= 1.0001):  # also catches NaN
             got = f"{x_0.min():.3g}..{x_0.max():.3g}"
             raise ValueError(f"x_0 must lie in [-1, 1]; got {got}. Scale pixels in [0, 1] by 2 * x - 1.")
@@ -147,17 +162,22 @@ class Trainer:
         check_data(data)
         if hasattr(loss, "check"):
             loss.check(model, data)
-        if parameters is not None:
-            parameters = list(parameters)
-            model.requires_grad_(False)
-            for parameter in parameters:
-                parameter.requires_grad_(True)
+        whole = isinstance(batch_size, numbers.Integral) and not isinstance(batch_size, bool)
+        if not whole or batch_size < 1 or not 0 <= ema_decay <= 1:
+            raise ValueError(
+                f"batch_size is a whole number from 1 on, ema_decay lies in 0..1; got {batch_size!r} and {ema_decay!r}"
+            )
+        own = list(model.parameters())
+        chosen = own if parameters is None else list(parameters)
+        if not chosen or not {id(p) for p in chosen} <= {id(p) for p in own}:
+            raise ValueError("parameters are tensors of the model, at least one; of those given not all are")
+        model.train().requires_grad_(False)
+        for parameter in chosen:
+            parameter.requires_grad_(True)
         self.model, self.loss, self.data = model.to(device), loss, [tensor.to(device) for tensor in data]
         self.batch_size, self.lr, self.ema_decay, self.seed, self.rate = batch_size, lr, ema_decay, seed, rate
         self.device, self.source, self.steps_done, self.seconds = torch.device(device), source, 0, 0.0
         self.trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
-        if not self.trained or parameters is not None and len(self.trained) != len(parameters):
-            raise ValueError(f"parameters are tensors of the model, at least one; {len(self.trained)} of them are")
         self.ema_model = copy.deepcopy(model).requires_grad_(False).eval()
         averaged, newest = self.carried(self.ema_model), self.carried(self.model)
         self.pairs = [(averaged[name], newest[name]) for name in averaged]
@@ -189,6 +209,8 @@ class Trainer:
 
         A device is asked nothing here: reading the loss, which makes a GPU wait, is left to whoever wants to know it.
         """
+        if not 0 <= progress <= 1:
+            raise ValueError(f"progress is {progress}, but the share of a training that is over lies in 0..1")
         for group in self.optimizer.param_groups:
             group["lr"] = group["initial_lr"] * self.rate(progress, self.steps_done)
         draw = Draw(self.generator, self.batch_size, self.share, self.device)
@@ -263,6 +285,8 @@ class Trainer:
 
 def check_data(data):
     """Raise a ValueError unless the tensors have equally many rows, at least one, and no NaN or infinity."""
+    if isinstance(data, torch.Tensor):
+        raise ValueError("data is a tuple of tensors, such as (x_0,) or (x_0, labels); got one tensor")
     lengths = [len(tensor) for tensor in data]
     if not lengths or min(lengths) < 1 or min(lengths) != max(lengths):
         raise ValueError(f"data are tensors with one row an example, equally many in each; got {lengths}")
