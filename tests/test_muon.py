@@ -64,3 +64,9 @@ def test_it_goes_on_from_its_state(generator):
     one_more_step(model, optimizer, x)
     one_more_step(other, resumed, x)
     assert all(torch.equal(a, b) for a, b in zip(model.parameters(), other.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("rates", [{"lr": -1.0}, {"lr": float("nan")}, {"kernel_lr": float("inf")}])
+def test_rates_that_cannot_be_are_refused(rates):
+    with pytest.raises(ValueError, match="rates"):
+        Muon(nn.Linear(2, 2).named_parameters(), **rates)

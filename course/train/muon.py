@@ -7,6 +7,8 @@ training come to 3.0 times the distance of real digits with it, to 5.0 times wit
 Left out: the matrices of linear layers, where it did not pay for its time on our small networks.
 """
 
+import math
+
 import torch
 
 
@@ -30,9 +32,12 @@ class Muon(torch.optim.Optimizer):
     """Muon for kernels `[out, in, h, w]`, each read as a matrix `[out, in * h * w]`; AdamW for all other weights.
 
     named_parameters: pairs of a name and a parameter; lr: the rate of AdamW; kernel_lr: that of the kernels.
+    Raises ValueError unless both are finite and not negative.
     """
 
     def __init__(self, named_parameters, lr=2e-3, kernel_lr=0.02, momentum=0.95, betas=(0.9, 0.999), weight_decay=0.01):
+        if not (0 <= lr < math.inf and 0 <= kernel_lr < math.inf):
+            raise ValueError(f"rates are finite and not negative; got lr = {lr} and kernel_lr = {kernel_lr}")
         kernels, others = [], []
         for _, parameter in named_parameters:
             (kernels if parameter.dim() == 4 else others).append(parameter)

@@ -89,6 +89,10 @@ class Draw:
         """Whole numbers in 1..T, long `[rows]`: they stay on the CPU, where the schedule is."""
         return torch.randint(1, T + 1, (self.batch_size,), generator=self.generator)[self.share]
 
+    def rows(self, n):
+        """Which of n rows of the data: whole numbers in 0..n - 1, long `[rows]`, on the CPU."""
+        return self.levels(n) - 1
+
 
 @dataclass(frozen=True)
 class DenoisingLoss:
@@ -214,7 +218,7 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = group["initial_lr"] * self.rate(progress, self.steps_done)
         draw = Draw(self.generator, self.batch_size, self.share, self.device)
-        rows = (draw.levels(len(self.data[0])) - 1).to(self.device, non_blocking=True)
+        rows = draw.rows(len(self.data[0])).to(self.device, non_blocking=True)
         self.optimizer.zero_grad(set_to_none=True)
         with autocast(self.device):
             loss = self.forward([tensor[rows] for tensor in self.data], draw)
