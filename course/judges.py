@@ -75,10 +75,10 @@ class ZooJudge(Judge):
 
 
 def load_digit_judge():
-    """The shipped classifier, which reads 99.5 % of MNIST's test digits right (its model card has the exact figure)."""
+    """The shipped classifier, which reads 99.5 % of MNIST's test digits right (its card.json has the exact figure)."""
     return weights.load("digit-judge")
 
 
 def load_zoo_judge():
-    """The shipped reader of Toy Zoo pictures (its model card has its figures)."""
+    """The shipped reader of Toy Zoo pictures (its card.json has its figures)."""
     return weights.load("zoo-judge")
