@@ -15,19 +15,17 @@ from conftest import ROOT
 from torch.testing import assert_close
 
 from course import judges, mini_clip, stable_diffusion, toy_ddpm, toy_zoo, weights
-from course.train import clip, decoder, digit_judge, digit_unet, recipe, run, trainer, vae, zoo_judge, zoo_unet
+from course.train import clip, digit_judge, digit_unet, recipe, run, trainer, vae, zoo_judge, zoo_unet
 
 STEPS = 4
 
 
 def small(name, batch_size=8):
-    """A trainer of each model on 24 examples; what a model stands on is untrained here."""
-    few = {"n": 24, "batch_size": batch_size}
+    """A trainer of each model on 24 examples; what a model stands on is untrained here. batch_size None: the recipe's own."""
+    few = {"n": 24} | ({"batch_size": batch_size} if batch_size else {})
     torch.manual_seed(7)
     if name == "vae":
         return vae.vae_trainer(judges.ZooJudge(), **few)
-    if name == "decoder":
-        return decoder.decoder_trainer(vae.make_vae(), judges.ZooJudge(), **few)
     if name == "zoo-unet":
         tokenizer = mini_clip.make_tokenizer(toy_zoo.examples(200)[1])
         text_encoder = mini_clip.text_encoder(mini_clip.make_clip(tokenizer, width=32, layers=1)).requires_grad_(False)
@@ -37,7 +35,7 @@ def small(name, batch_size=8):
     return makers[name](**few)
 
 
-MODELS = ["digit-judge", "digit-unet", "zoo-judge", "vae", "decoder", "clip", "zoo-unet"]
+MODELS = ["digit-judge", "digit-unet", "zoo-judge", "vae", "clip", "zoo-unet"]
 
 
 def losses_of(trainer, steps=STEPS):
@@ -163,7 +161,7 @@ def test_importing_the_digits_recipe_loads_neither_diffusers_nor_transformers():
 
 
 def test_no_model_is_trained_on_what_is_held_out(monkeypatch):
-    """What the recipes of autoencoder, decoder, CLIP and U-Net draw are training scenes, or animals that do not exist."""
+    """What the recipes of autoencoder, CLIP and U-Net draw are training scenes, or animals that do not exist."""
     drawn, true = [], toy_zoo.render
 
     def watch(scene, *rest, kinds=None):
@@ -171,22 +169,12 @@ def test_no_model_is_trained_on_what_is_held_out(monkeypatch):
         return true(scene, *rest, kinds=kinds)
 
     monkeypatch.setattr(toy_zoo, "render", watch)
-    for name in ("vae", "decoder", "clip", "zoo-unet"):
+    for name in ("vae", "clip", "zoo-unet"):
         small(name)
-    assert len(drawn) >= 4 * 24
+    assert len(drawn) >= 3 * 24
     assert not [scene for scene, kinds in drawn if toy_zoo.held_out(scene) and not kinds]
     patched = [kinds for _, kinds in drawn if kinds]
     assert len(patched) == 8 and all(ears != face for _, ears, face in patched)
-
-
-def test_the_decoder_learns_and_the_encoder_stays():
-    trained = small("decoder")
-    before = {name: value.clone() for name, value in trained.ema_model.state_dict().items()}
-    trained.step(0.5)
-    moved = {
-        name.split(".")[0] for name, value in trained.ema_model.state_dict().items() if not value.equal(before[name])
-    }
-    assert moved == {"decoder", "post_quant_conv"}
 
 
 def test_collages_paste_but_never_glasses_onto_dogs():
@@ -402,30 +390,22 @@ def test_all_goes_on_behind_the_last_that_was_finished(monkeypatch, tmp_path):
     assert followed == ["a", "stop", "b", "c"] and not (tmp_path / "all.json").exists()
 
 
-def cards():
-    """Every shipped card, and those of the stages before it that lie in the same folder."""
-    for path in sorted(weights.FOLDER.rglob("card.json")):
-        card = json.loads(path.read_text("utf-8"))
-        yield path.parent, card
-        while card := card.get("started_from"):
-            yield None, card
-
-
 def test_cards_agree_with_weights_and_recipes():
     recipes, told = recipe.find_recipes(), []
-    for folder, card in cards():
+    for path in sorted(weights.FOLDER.rglob("card.json")):
+        folder, card = path.parent, json.loads(path.read_text("utf-8"))
         mine = recipes[card["name"]]
         told.append(mine.name)
+        assert folder == weights.FOLDER / mine.folder
         assert (card["command"], card["steps"], card["seed"]) == (mine.command(), mine.steps, 0), mine.name
+        assert card["recipe"] == json.loads(json.dumps(recipe.rates(small(mine.name, None), mine.steps))), mine.name
         assert card["figures"] and card["minutes"] > 0 and "threads" in card["machine"] and card["versions"]["torch"]
-        if folder is not None:
-            assert folder == weights.FOLDER / mine.folder
-            assert {name: card[name] for name in ("sha256", "config")} == recipe.described(folder)
-            (file,) = folder.glob("*.safetensors")
-            tensors = weights.read_tensors(file)
-            buffers = [name for name in tensors if "running_" in name or "num_batches" in name]
-            assert card["parameters"] == sum(t.numel() for name, t in tensors.items() if name not in buffers), mine.name
-            assert (folder / "README.md").exists()
+        assert {name: card[name] for name in ("sha256", "config")} == recipe.described(folder)
+        (file,) = folder.glob("*.safetensors")
+        tensors = weights.read_tensors(file)
+        buffers = [name for name in tensors if "running_" in name or "num_batches" in name]
+        assert card["parameters"] == sum(t.numel() for name, t in tensors.items() if name not in buffers), mine.name
+        assert (folder / "README.md").exists()
     assert sorted(told) == sorted(recipes)
 
 

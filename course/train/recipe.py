@@ -18,7 +18,7 @@ from pathlib import Path
 import torch
 
 from course import ROOT, data, weights
-from course.train import run
+from course.train import checkpoint, run
 from course.train.trainer import place
 from course.weights import WeightsError
 
@@ -119,6 +119,7 @@ def write_card(recipe, trainer, figures, steps, seed):
         "command": recipe.command(steps, seed),
         "steps": steps,
         "seed": seed,
+        "recipe": rates(trainer, steps),
         "minutes": round(trainer.seconds / 60, 1),
         "date": datetime.date.today().isoformat(),
         "machine": ", ".join(machine),
@@ -127,12 +128,15 @@ def write_card(recipe, trainer, figures, steps, seed):
         "figures": figures,
         **described(folder),
     }
-    before = json.loads((folder / "card.json").read_text()) if (folder / "card.json").exists() else {}
-    if before.get("name") in recipe.needs:
-        card["started_from"] = before
     text = json.dumps(card, indent=2, ensure_ascii=False)
     (folder / "card.json").write_text(text + "\n", "utf-8")
     print(text)
+
+
+def rates(trainer, steps):
+    """The part of a run's recipe that says how fast it learns: batch, optimizer, rates and average."""
+    whole = checkpoint.recipe_of(trainer, steps)
+    return {name: whole[name] for name in ("batch size", "optimizer", "rate", "average")}
 
 
 def described(folder):

@@ -101,7 +101,7 @@ RECIPE = Recipe(
     name="zoo-unet",
     folder=f"{weights.MINI}/unet",
     steps=5_000,
-    needs=("decoder", "clip"),
+    needs=("vae", "clip"),
     build=build,
     store=store,
     measure=lambda seed: measure_prompts(stable_diffusion.load_mini(), judges.load_zoo_judge(), seed=seed),
