@@ -72,6 +72,21 @@ def minutes(path):
     return len(text.split()) / 150 + lines / 15 + formulas + figures / 2, exercises
 
 
+def sections(cells):
+    """What each cell of a notebook belongs to, a list of "core" and "side-road".
+
+    A side road begins with a heading "Side road: ..." and ends before the next heading of its level or above. Headings
+    stand at the beginning of their cells.
+    """
+    places, depth = [], 0  # depth: of the side road's heading, 0 on the core
+    for cell in cells:
+        heading = re.match(r"(#{1,6}) (.*)", "".join(cell["source"])) if cell["cell_type"] == "markdown" else None
+        if heading and (not depth or len(heading[1]) <= depth):
+            depth = len(heading[1]) if heading[2].startswith("Side road:") else 0
+        places.append("side-road" if depth else "core")
+    return places
+
+
 def measured():
     """Seconds and peak memory of each notebook as `benchmarks/notebooks.py` found them: {name: {"seconds", "peak_MB"}}."""
     lines = (ROOT / "benchmarks" / "results" / "notebooks.jsonl").read_text("utf-8").splitlines()

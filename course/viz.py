@@ -17,10 +17,11 @@ from PIL import Image
 DATA, NOISE, PREDICTION, TRUTH = "#0072B2", "#8a8a8a", "#E69F00", "#000000"
 GREEN, RED, SKY, PINK = "#009E73", "#D55E00", "#56B4E9", "#CC79A7"
 COLORS = [DATA, PREDICTION, GREEN, RED, SKY, PINK, NOISE, TRUTH]
+SHARP = 2  # pixels of a figure for each pixel of the page
 DASHED = {"color": TRUTH, "ls": "--"}  # the style of a curve to compare with
 
 plt.rcParams.update({
-    "figure.dpi": 96, "savefig.dpi": 96, "font.size": 9, "axes.titlesize": 9, "axes.spines.top": False,
+    "figure.dpi": 96, "font.size": 9, "axes.titlesize": 9, "axes.spines.top": False,
     "axes.spines.right": False, "axes.prop_cycle": plt.cycler(color=COLORS), "legend.frameon": False,
     "figure.constrained_layout.use": True,
 })  # fmt: skip
@@ -33,18 +34,49 @@ def panels(rows=1, columns=1, width=3.0, height=2.4, **kwargs):
 
 def show(axes, alt):
     """Put the figure that holds these axes under the cell, with `alt`, one or two sentences that say what it shows."""
+    _display(png(np.ravel(axes)[0].figure), alt)
+
+
+def animate(draw, frames, alt, seconds=3.0):
+    """Put an animation under the cell, which plays for ever: an APNG, so that GitHub and a stored page show it too.
+
+    draw: called with each of `frames`, returns axes, all of one size; the last frame stays for a second. alt: as for `show`.
+    Put a strip of stills beside it, for print.
+    """
+    pictures = [_rendered(np.ravel(draw(frame))[0].figure) for frame in frames]
+    film = np.concatenate([np.asarray(picture) for picture in pictures])
+    film = Image.fromarray(film).quantize(128, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+    width, height = pictures[0].size
+    stills = [film.crop((0, i * height, width, (i + 1) * height)) for i in range(len(pictures))]
+    pace, data = 1000 * seconds / len(stills), io.BytesIO()
+    times = [pace] * (len(stills) - 1) + [pace + 1000]
+    stills[0].save(data, "png", save_all=True, append_images=stills[1:], duration=times, loop=0, optimize=True)
+    _display(data.getvalue(), alt)
+
+
+def _display(data, alt):
     if not alt.strip():
         raise ValueError("alt is empty; say in a sentence or two what the figure shows")
-    fig = np.ravel(axes)[0].figure
-    display({"image/png": png(fig), "text/plain": f"[figure] {alt}"}, metadata={"image/png": {"alt": alt}}, raw=True)
+    look = {"alt": alt, "width": width(data)}
+    display({"image/png": data, "text/plain": f"[figure] {alt}"}, metadata={"image/png": look}, raw=True)
+
+
+def width(data):
+    """The width in CSS pixels at which PNG bytes of `png` are to be shown: half of theirs, for sharp screens."""
+    return Image.open(io.BytesIO(data)).size[0] // SHARP
+
+
+def _rendered(fig):
+    """The figure as a PIL picture, `SHARP` times as large as it is shown; it is closed."""
+    full = io.BytesIO()
+    fig.savefig(full, format="png", dpi=96 * SHARP)
+    plt.close(fig)
+    return Image.open(full).convert("RGB")
 
 
 def png(fig):
     """The figure as PNG bytes of at most 256 colours, a third of the size of full colour; the figure is closed."""
-    full, small = io.BytesIO(), io.BytesIO()
-    fig.savefig(full, format="png")
-    plt.close(fig)
-    picture = Image.open(full).convert("RGB")
+    picture, small = _rendered(fig), io.BytesIO()
     colors = picture.getcolors(256)
     if colors is None:
         picture = picture.quantize(256, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
@@ -134,6 +166,26 @@ def histogram(samples, xlabel, ax=None, density=None, bins=60, limits=None,
     ax.set(xlabel=xlabel, ylabel="density", xlim=limits, title=title, **window)
     if label is not None or density is not None:
         ax.legend()
+    return ax
+
+
+def arrows(places, directions, ax=None, color=PREDICTION, limits=2.5, title=None, length=0.25):
+    """A field of vectors in the plane. places, directions: `[N, 2]`. Returns the axes.
+
+    length: of the longest arrow, in the units of the window; a colour stands for all. Very short ones stay visible as dots.
+    """
+    ax = cloud(places[:0], ax, limits=limits, title=title)
+    p, d = _numbers(places), _numbers(directions)
+    d = d * (length / max(np.linalg.norm(d, axis=1).max(), 1e-12))
+    ax.quiver(p[:, 0], p[:, 1], d[:, 0], d[:, 1], color=color, angles="xy", scale_units="xy", scale=1, width=0.005)
+    return ax
+
+
+def paths(walks, ax=None, color=PREDICTION, limits=2.5, title=None, width=0.8):
+    """Trajectories in the plane, `[N, steps, 2]`, each with a dot where it ends. Returns the axes."""
+    ax = cloud(walks[:, -1], ax, color, limits, title, size=10)
+    for walk in _numbers(walks):
+        ax.plot(walk[:, 0], walk[:, 1], color=color, lw=width, alpha=0.7)
     return ax
 
 

@@ -27,6 +27,13 @@ def _failure(error):
     return f"that did not work: {error} ({type(error).__name__})"
 
 
+def _put(picture, data):
+    """Show PNG bytes in an image widget, at the size at which a cell would show them."""
+    if data:
+        picture.width = str(viz.width(data))
+    picture.value = data
+
+
 class Explorer:
     """Sliders over `choices` and the figure that `draw` makes of them.
 
@@ -98,7 +105,8 @@ class Explorer:
 
     def _update(self, _change=None):
         values = self._values()
-        self.picture.value, self.sentence.value = self.pictures[values], _status(self.sentences[values])
+        _put(self.picture, self.pictures[values])
+        self.sentence.value = _status(self.sentences[values])
 
     def _values(self):
         return tuple(slider.value for slider in self.sliders.values())
@@ -226,7 +234,7 @@ class MaskPainter:
 
     def _show(self, sheet, titles):
         axes = viz.images(torch.cat(sheet), column_titles=titles, scale=1.7)
-        self.picture.value = viz.png(axes.figure)
+        _put(self.picture, viz.png(axes.figure))
 
     def _tell(self, text):
         self.sentence.value = _status(text)

@@ -127,8 +127,9 @@ def tidy(notebook):
         "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
         "language_info": {"name": "python"},
     }
-    for cell in notebook.cells:
+    for cell, place in zip(notebook.cells, index.sections(notebook.cells)):
         cell.metadata.pop("execution", None)
+        mark(cell, place)
         for output in cell.get("outputs", []):
             if WIDGET in output.get("data", {}):
                 sliders = "Slider" in output["data"]["text/plain"]
@@ -136,6 +137,15 @@ def tidy(notebook):
                 output["data"] = {"text/plain": what}
             if output.output_type == "stream":
                 output.text = re.sub(r"[^\n]*\r", "", output.text)
+
+
+def mark(cell, place):
+    """Say in a cell's tags whether it stands on the core or on a side road, and fold it if it holds claims."""
+    tags = [tag for tag in cell.metadata.get("tags", []) if tag not in ("core", "side-road", "hide-input")]
+    if "claims" in tags:
+        cell.metadata["jupyter"] = {"source_hidden": True}  # for JupyterLab; the tag folds it in a book
+        tags.append("hide-input")
+    cell.metadata["tags"] = [*tags, place]
 
 
 if __name__ == "__main__":
