@@ -72,7 +72,7 @@ def measure(seed):
 RECIPE = Recipe(
     name="clip",
     folder="mini-clip",
-    steps=800,
+    steps=1_200,
     build=lambda seed, device: clip_trainer(seed, device=device),
     store=store,
     measure=measure,
