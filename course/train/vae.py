@@ -165,7 +165,7 @@ def measure(seed):
 RECIPE = Recipe(
     name="vae",
     folder=FOLDER,
-    steps=9_000,
+    steps=7_200,
     needs=("zoo-judge",),
     build=lambda seed, device: vae_trainer(perceptual_network(device), seed, device=device),
     store=store,
