@@ -460,3 +460,14 @@ def test_a_refused_trainer_leaves_the_model_as_it_was_and_a_frozen_one_can_be_tr
     assert all(p.requires_grad for p in model.parameters())
     trainer = trainers.Trainer(model.requires_grad_(False).eval(), loss, data, batch_size=4, lr=1e-3)
     assert trainer.model.training and len(trainer.trained) == 2
+
+
+def test_mixed_levels_are_a_quarter_even_and_else_logit_normal():
+    """Shares of the fifths of 1..T, by the normal distribution function of logit(t / T) - 0.6."""
+    draw = Draw(torch.Generator().manual_seed(0), 400_000, slice(None), "cpu")
+    t = draw.mixed_levels(1000)
+    assert t.dtype == torch.long and t.min() == 1 and t.max() == 1000
+    edges = torch.tensor([0.0, 0.2, 0.4, 0.6, 0.8, 1.0])
+    below = 0.25 * edges + 0.75 * torch.special.ndtr(edges.logit() - 0.6)
+    found = torch.histc(t.float(), 5, 0.5, 1000.5) / len(t)
+    assert_close(found, below.diff(), atol=3e-3, rtol=0)

@@ -7,7 +7,7 @@ from course.device import autocast
 from course.mini_unet import MiniUNet
 from course.train.muon import Muon
 from course.train.recipe import Recipe, need_mnist
-from course.train.trainer import DenoisingLoss, Trainer
+from course.train.trainer import DenoisingLoss, Draw, Trainer
 
 # One recipe for the shipped checkpoint, the benchmark and the notebooks.
 SCHEDULE, PREDICTION = "cosine", "v"
@@ -25,7 +25,7 @@ def digit_trainer(
     digits = data.digits(n=n)
     torch.manual_seed(seed)
     model = model or MiniUNet(channels=channels, num_classes=10)
-    loss = DenoisingLoss(toy_ddpm.make_schedule(schedule), prediction, drop_label)
+    loss = DenoisingLoss(toy_ddpm.make_schedule(schedule), prediction, drop_label, Draw.mixed_levels)
     recipe = TRAINER | {"seed": seed, "source": digits.source} | changes
     return Trainer(model, loss, (digits.images, digits.labels), **recipe)
 
