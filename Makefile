@@ -72,7 +72,7 @@ test: jobs setup
 # the tests and notebooks that read digits, as they go where no COURSE_DATA is set
 test-without-data: jobs setup
 	COURSE_DATA= $(PYTEST) tests/test_metrics.py tests/test_data.py
-	COURSE_DATA= $(PYTEST) $$(grep -l "data.digits" notebooks/*.ipynb)
+	COURSE_DATA= $(PYTEST) $$(grep -l "data.digits" notebooks/*.ipynb notebooks/extras/*.ipynb)
 
 test-browser: setup
 	$(BIN)/pytest -q -m browser tests/test_browser.py

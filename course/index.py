@@ -1,6 +1,7 @@
 """The list of the notebooks, `notebooks/index.toml`, and how long each takes.
 
-README's table, the map of notebook 00 and the choice of `make notebooks ONLY=...` are made from it. It stands in the
+README's table, the map of notebook 00 and the choice of `make notebooks ONLY=...` are made from it. The numbered ones
+are read in order; an extra has no number, lies in `notebooks/extras/`, and is for those who need it. It stands in the
 package because notebook 00 imports it from whatever folder it is opened in.
 """
 
@@ -17,11 +18,12 @@ MADE = re.compile(r"<!-- (\w+) -->.*?<!-- /\1 -->", re.S)  # between such marks 
 
 
 class Row(NamedTuple):
-    """One notebook: the file's name without its ending, the title in its first line, what it is about."""
+    """One notebook: the file's name without its ending, the title in its first line, what it is about, its folder."""
 
     name: str
     title: str
     line: str
+    folder: Path = FOLDER
 
     @property
     def number(self):
@@ -29,27 +31,41 @@ class Row(NamedTuple):
 
     @property
     def path(self):
-        return FOLDER / f"{self.name}.ipynb"
+        return self.folder / f"{self.name}.ipynb"
 
 
 def rows():
-    """All notebooks in reading order, a list of `Row`."""
-    return [Row(**row) for row in tomllib.loads((FOLDER / "index.toml").read_text("utf-8"))["notebook"]]
+    """The numbered notebooks in reading order, a list of `Row`."""
+    return _listed("notebook", FOLDER)
+
+
+def extras():
+    """The notebooks beside the course, a list of `Row`."""
+    return _listed("extra", FOLDER / "extras")
+
+
+def _listed(kind, folder):
+    found = tomllib.loads((FOLDER / "index.toml").read_text("utf-8"))
+    return [Row(**row, folder=folder) for row in found.get(kind, [])]
 
 
 def choose(words):
-    """The rows that `words` name: numbers ("5", "05") or files, each word one or several with commas; all rows for none.
+    """The rows that `words` name: numbers ("5", "05") or files, each word one or several with commas; for none all.
 
+    Extras, which have no number, are named by their files and come last.
     Raises ValueError on a word that names no notebook.
     """
-    known = rows()
-    called = {key: row for row in known for key in (row.number, row.number.lstrip("0") or "0", row.name)}
+    numbered, beside = rows(), extras()
+    known = numbered + beside
+    called = {key: row for row in numbered for key in (row.number, row.number.lstrip("0") or "0", row.name)}
+    called.update((row.name, row) for row in beside)
     wanted = [Path(part).name.removesuffix(".ipynb") for word in words for part in word.replace(",", " ").split()]
     unknown = [word for word in wanted if word not in called]
     if unknown:
         raise ValueError(
             f"there is no notebook {' and no '.join(map(repr, unknown))}; there are "
-            f"{', '.join(row.number for row in known)}, also by their names, for example {known[-1].name}"
+            f"{', '.join(row.number for row in numbered)}, also by their names, for example {numbered[-1].name}, "
+            f"and beside them {', '.join(row.name for row in beside)}"
         )
     return [row for row in known if not wanted or row in map(called.get, wanted)]
 

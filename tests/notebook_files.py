@@ -4,6 +4,13 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+EXTRAS = sorted((ROOT / "notebooks" / "extras").glob("*.ipynb"))  # without a number, beside the course
+ALL = [*NOTEBOOKS, *EXTRAS]
+
+
+def checks_of(path):
+    """The module of course/check/ with a notebook's checks: "nb03" for a numbered one, an extra's own name."""
+    return path.stem if path in EXTRAS else f"nb{path.stem[:2]}"
 
 
 def code_cells(notebook):

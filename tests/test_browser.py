@@ -10,9 +10,10 @@ import subprocess
 import sys
 import time
 import urllib.request
+from pathlib import Path
 
 import pytest
-from notebook_files import NOTEBOOKS, ROOT
+from notebook_files import ALL, NOTEBOOKS, ROOT
 
 sync_api = pytest.importorskip("playwright.sync_api")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -88,7 +89,7 @@ def test_lab_opens_without_a_question(lab, page):
     assert page.locator(".jp-Notification, .Toastify__toast, .jp-Dialog").count() == 0
 
 
-@pytest.mark.parametrize("name", [path.stem for path in NOTEBOOKS])
+@pytest.mark.parametrize("name", [path.relative_to(ROOT / "notebooks").with_suffix("").as_posix() for path in ALL])
 def test_slider_moves_the_picture(lab, page, name):
     open_notebook(page, lab, name)
     page.locator('.lm-MenuBar-itemLabel:text-is("Run")').click()
@@ -106,4 +107,4 @@ def test_slider_moves_the_picture(lab, page, name):
     sync_api.expect(sentence.first).not_to_have_text(before[0], timeout=30_000)
     sync_api.expect(picture.first).not_to_have_attribute("src", before[1], timeout=30_000)
     if os.environ.get("COURSE_SCREENSHOTS"):
-        page.screenshot(path=f"{os.environ['COURSE_SCREENSHOTS']}/{name}.png")
+        page.screenshot(path=f"{os.environ['COURSE_SCREENSHOTS']}/{Path(name).name}.png")

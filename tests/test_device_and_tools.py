@@ -37,15 +37,20 @@ def test_impossible_devices_are_refused(monkeypatch, variable, value, said, thre
 
 
 def test_notebooks_are_chosen_by_number_and_name():
-    known = index.rows()
+    known, beside = index.rows(), index.extras()
+    assert index.choose(["pytorch_warm_up"]) == index.choose(["notebooks/extras/pytorch_warm_up.ipynb"]) == beside
+    assert index.choose(["pytorch_warm_up", "5"]) == [known[5], *beside]
+    known = known + beside
     assert index.choose([]) == index.choose([""]) == known
     assert index.choose(["5"]) == index.choose(["05"]) == index.choose(["05_toy_ddpm"]) == [known[5]]
     assert index.choose(["notebooks/06_samplers.ipynb", "0,5", "05"]) == [known[0], known[5], known[6]]
 
 
-@pytest.mark.parametrize("words", [["99"], ["5", "x"], ["-1"], ["05_toy"], ["005"], ["*"]])
+@pytest.mark.parametrize("words", [["99"], ["5", "x"], ["-1"], ["05_toy"], ["005"], ["*"], ["pytorch"]])
 def test_unknown_notebooks_are_named_beside_the_known_ones(words):
-    with pytest.raises(ValueError, match=f"no notebook {re.escape(repr(words[-1]))}; there are 00, 01"):
+    with pytest.raises(
+        ValueError, match=f"no notebook {re.escape(repr(words[-1]))}; there are 00, 01.* and beside them pytorch"
+    ):
         index.choose(words)
     with pytest.raises(SystemExit, match="error: there is no notebook"):
         store.main(words)
@@ -81,6 +86,7 @@ def test_the_readme_holds_what_the_tool_writes():
     assert all(f"<!-- {mark} -->" in readme for mark in made)
     assert store.between_marks(readme, made) == readme
     assert all(f"](notebooks/{row.path.name})" in readme for row in index.rows())
+    assert all(f"](notebooks/extras/{row.path.name})" in readme for row in index.extras())
 
 
 def test_badges_come_from_the_address_and_only_from_it():
@@ -88,16 +94,22 @@ def test_badges_come_from_the_address_and_only_from_it():
         cells=[nbformat.v4.new_markdown_cell("# Title"), nbformat.v4.new_code_cell("1", id="setup")]
     )
     for _ in range(2):
-        store.place_badges(notebook, "https://github.com/someone/course", "01_x.ipynb")
+        store.place_badges(notebook, "https://github.com/someone/course", index.FOLDER / "01_x.ipynb")
     assert [c.id for c in notebook.cells[1:]] == ["fetch-course", "setup"]
     assert (
         notebook.cells[0].source.count("colab.research.google.com/github/someone/course/blob/main/notebooks/01_x.ipynb")
         == 1
     )
     assert "mybinder.org/v2/gh/someone/course" in notebook.cells[0].source
-    store.place_badges(notebook, "", "01_x.ipynb")
+    assert 'isdir("../course")' in notebook.cells[1].source and '-course/notebooks")' in notebook.cells[1].source
+    store.place_badges(notebook, "https://github.com/someone/course", index.FOLDER / "extras" / "x.ipynb")
+    assert "/course/blob/main/notebooks/extras/x.ipynb)" in notebook.cells[0].source
+    assert "?labpath=notebooks/extras/x.ipynb)" in notebook.cells[0].source
+    fetch = notebook.cells[1].source
+    assert 'isdir("../../course")' in fetch and '-course/notebooks/extras")' in fetch
+    store.place_badges(notebook, "", index.FOLDER / "01_x.ipynb")
     assert [c.source for c in notebook.cells] == ["# Title", "1"]
-    assert store.badges("", "x") == ""
+    assert store.badges("", index.FOLDER / "x.ipynb") == ""
 
 
 def widget(contents):
@@ -115,7 +127,7 @@ def test_tidy_drops_what_depends_on_machine_and_moment():
     )
     store.tidy(notebook)
     assert "widgets" not in notebook.metadata and notebook.metadata["language_info"] == {"name": "python"}
-    assert cell.metadata == {"tags": ["a"]}
+    assert cell.metadata == {"tags": ["a", "core"]}
     assert cell.outputs[0]["data"] == {"text/plain": "[explorer] run this cell to move the sliders"}
     assert cell.outputs[2]["data"] == {"text/plain": "[painter] run this cell to paint"}
     assert cell.outputs[1].text == "100%| done\nend\n"

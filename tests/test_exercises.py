@@ -11,7 +11,7 @@ import warnings
 import numpy as np
 import pytest
 import torch
-from notebook_files import NOTEBOOKS, source
+from notebook_files import ALL, checks_of, source
 
 import course.check
 from course.check.engine import HINT, RIGHT, TO_DO, WRONG, Exercise, FunctionExercise, ValueExercise
@@ -33,12 +33,11 @@ def exercises_of(path):
     for i, cell in enumerate(cells):
         if "exercise" in cell["metadata"].get("tags", []):
             folded = next((t for t in text[i + 1 : i + 3] if "<summary>" in t), "")
-            yield pytest.param(
-                setup, text[i], re.findall(r"```python\n(.*?)```", folded, re.S), id=f"{path.stem[:2]}-{cell['id']}"
-            )
+            name = f"{checks_of(path).removeprefix('nb')}-{cell['id']}"
+            yield pytest.param(setup, text[i], re.findall(r"```python\n(.*?)```", folded, re.S), id=name)
 
 
-IN_NOTEBOOKS = [case for path in NOTEBOOKS for case in exercises_of(path)]
+IN_NOTEBOOKS = [case for path in ALL for case in exercises_of(path)]
 
 
 @pytest.mark.parametrize("setup, stub, solution", IN_NOTEBOOKS)
@@ -65,13 +64,13 @@ def test_known_mistakes_get_their_own_hints(name):
 
 
 def test_every_notebook_has_three_to_five_exercises_and_uses_each():
-    for path in NOTEBOOKS:
+    for path in ALL:
         if path.stem[:2] == "00":
             continue
         stubs = [case.values[1] for case in exercises_of(path)]
         assert 3 <= len(stubs) <= 5, path.stem
         used = {name for stub in stubs for name in re.findall(r"^check\.(\w+)\(", stub, re.M)}
-        made = {name.split(".")[1] for name in EXERCISES if name.startswith(f"nb{path.stem[:2]}.")}
+        made = {name.split(".")[1] for name in EXERCISES if name.startswith(f"{checks_of(path)}.")}
         assert used == made, path.stem
 
 

@@ -11,21 +11,22 @@ import sys
 import nbclient
 import nbformat
 import pytest
-from notebook_files import NOTEBOOKS, code_cells, source, tagged
+from notebook_files import ALL, EXTRAS, NOTEBOOKS, code_cells, source, tagged
 
 from course import index
 
 
-@pytest.fixture(params=NOTEBOOKS, ids=lambda p: p.stem)
+@pytest.fixture(params=ALL, ids=lambda p: p.stem)
 def notebook(request):
     return json.loads(request.param.read_bytes())
 
 
 def test_the_notebooks_are_those_of_the_index():
-    assert [path.stem for path in NOTEBOOKS] == [row.name for row in index.rows()]
-    for row in index.rows():
-        title = source(json.loads(row.path.read_bytes())["cells"][0]).splitlines()[0]
-        assert title == f"# {row.number}. {row.title}"
+    assert [row.path for row in index.rows()] == NOTEBOOKS
+    assert sorted(row.path for row in index.extras()) == EXTRAS
+    titles = [f"# {row.number}. {row.title}" for row in index.rows()] + [f"# {row.title}" for row in index.extras()]
+    for row, title in zip(index.rows() + index.extras(), titles):
+        assert source(json.loads(row.path.read_bytes())["cells"][0]).splitlines()[0] == title
 
 
 def test_executed_in_order_without_errors(notebook):
@@ -62,7 +63,7 @@ def test_size_and_form(notebook):
 # ---------------------------------------------------------------- the reader's edition
 
 OLD_FORM = ["00", "01", "02", "03", "04", "05", "06", "07", "08", "09", "10", "11"]  # to be rewritten
-READABLE = [path for path in NOTEBOOKS if path.stem[:2] not in OLD_FORM]
+READABLE = [path for path in ALL if path.stem[:2] not in OLD_FORM]
 readable = pytest.mark.parametrize("path", READABLE, ids=lambda p: p.stem)
 
 
@@ -128,7 +129,7 @@ def test_sections_are_tagged_and_claims_are_folded(path):
             == ("claims" in tags)
             == ("hide-input" in tags)
         )
-        assert not re.search(r"^#{2,6} ", source(cell)[1:], re.M) or cell["cell_type"] == "code", (
+        assert not re.search(r"\n#{2,6} ", source(cell)) or cell["cell_type"] == "code", (
             f"{cell['id']}: a heading inside"
         )
     assert tagged(notebook, "claims")
@@ -139,8 +140,9 @@ def test_exercises_stand_alone(path):
     """The task, directly under it the stub, then the folded solution, each in a cell of its own."""
     cells = json.loads(path.read_bytes())["cells"]
     stubs = [i for i, c in enumerate(cells) if "exercise" in c["metadata"]["tags"]]
+    number = r"\d" if path in EXTRAS else r"\d\d\.\d"
     for i in stubs:
-        assert re.match(r"### Exercise \d\d\.\d: .*\(.*\d+ min", source(cells[i - 1])), cells[i]["id"]
+        assert re.match(rf"### Exercise {number}: .*\(.*\d+ min", source(cells[i - 1])), cells[i]["id"]
         assert source(cells[i + 1]).startswith("<details><summary>Solution"), cells[i]["id"]
         assert source(cells[i + 1]).rstrip().endswith("</details>") and "### " not in source(cells[i + 1])
 

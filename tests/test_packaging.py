@@ -11,7 +11,7 @@ import tomllib
 from importlib.metadata import packages_distributions
 
 import pytest
-from notebook_files import NOTEBOOKS, ROOT, code_cells, source
+from notebook_files import ALL, ROOT, code_cells, source
 
 from course import index, weights
 
@@ -65,7 +65,7 @@ def test_what_is_imported_is_declared():
     """A plain `pip install .` carries the package, [lab] the pages as well, [lab,dev] everything."""
     package = of_files("course")
     assert set().union(*(found for path, found in package.items() if path not in PAGES)) <= RUN
-    pages = set().union(*map(of_notebook, NOTEBOOKS), *map(package.get, PAGES))
+    pages = set().union(*map(of_notebook, ALL), *map(package.get, PAGES))
     assert pages <= RUN | LAB
     everything = set().union(pages, *of_files("course", "tests", "tools", "benchmarks").values())
     assert everything <= RUN | LAB | DEV

@@ -21,10 +21,10 @@ FETCH = """\
 import os
 import subprocess
 
-if not os.path.isdir("../course"):
+if not os.path.isdir("{up}course"):
     if not os.path.isdir("diffusion-course"):
         subprocess.run(["git", "clone", "--quiet", "--depth", "1", "{address}", "diffusion-course"], check=True)
-    os.chdir("diffusion-course/notebooks")"""
+    os.chdir("diffusion-course/{folder}")"""
 
 
 def main(words):
@@ -50,7 +50,7 @@ def repository():
 def made_for_readme(address):
     """What stands between README's marks."""
     return {
-        "badges": badges(address, index.rows()[0].path.name),
+        "badges": badges(address, index.rows()[0].path),
         "notebooks": f"\n{table()}\n",
         "settings": f"\n{settings.table()}\n",
     }
@@ -59,7 +59,7 @@ def made_for_readme(address):
 def store(path, address):
     """Run one notebook and put what came out in its place."""
     notebook = nbformat.read(path, as_version=4)
-    place_badges(notebook, address, path.name)
+    place_badges(notebook, address, path)
     NotebookClient(
         notebook, timeout=600, resources={"metadata": {"path": path.parent}}, store_widget_state=False,
         coalesce_streams=True,  # a progress bar is then one text, of which tidy keeps the last line
@@ -92,33 +92,40 @@ def table():
     """README's table of the notebooks."""
     lines = ["| notebook | about | minutes | seconds to run | peak memory |", "|---|---|---|---|---|"]
     measured = index.measured()
-    for row in index.rows():
+    for row in index.rows() + index.extras():
         ran = measured.get(row.name)
         cost = f"{ran['seconds']:.0f} | {ran['peak_MB']} MB" if ran else "– | –"
         minutes = rounded(sum(index.minutes(row.path)))
-        lines.append(f"| [{row.name}](notebooks/{row.path.name}) | {row.line} | {minutes} | {cost} |")
+        lines.append(f"| [{row.name}]({in_repository(row.path)}) | {row.line} | {minutes} | {cost} |")
     return "\n".join(lines)
 
 
-def badges(address, name):
+def in_repository(path):
+    """Where a notebook lies, as a link counts it."""
+    return path.relative_to(ROOT).as_posix()
+
+
+def badges(address, path):
     """Launch badges as Markdown, made from the repository's public address; none while it is not set."""
-    repository = address.removeprefix("https://github.com/").rstrip("/")
+    repository, place = address.removeprefix("https://github.com/").rstrip("/"), in_repository(path)
     links = {
-        "Colab": f"https://colab.research.google.com/github/{repository}/blob/main/notebooks/{name}",
-        "Binder": f"https://mybinder.org/v2/gh/{repository}/HEAD?labpath=notebooks/{name}",
+        "Colab": f"https://colab.research.google.com/github/{repository}/blob/main/{place}",
+        "Binder": f"https://mybinder.org/v2/gh/{repository}/HEAD?labpath={place}",
         "Codespaces": f"https://codespaces.new/{repository}",
     }
-    return " · ".join(f"[Open in {place}]({link})" for place, link in links.items()) if repository else ""
+    return " · ".join(f"[Open in {where}]({link})" for where, link in links.items()) if repository else ""
 
 
-def place_badges(notebook, address, name):
+def place_badges(notebook, address, path):
     """Put badges under the title, and before the set-up a cell that fetches the course where only the notebook was opened."""
     first = notebook.cells[0]
     first.source = re.sub("<!-- badges -->.*?<!-- /badges -->", "", first.source, flags=re.S).rstrip()
     notebook.cells = [cell for cell in notebook.cells if cell.id != "fetch-course"]
     if address:
-        first.source += f"\n\n<!-- badges -->{badges(address, name)}<!-- /badges -->"
-        notebook.cells.insert(1, nbformat.v4.new_code_cell(FETCH.format(address=address), id="fetch-course"))
+        first.source += f"\n\n<!-- badges -->{badges(address, path)}<!-- /badges -->"
+        folder = path.parent.relative_to(ROOT)
+        fetch = FETCH.format(address=address, up="../" * len(folder.parts), folder=folder.as_posix())
+        notebook.cells.insert(1, nbformat.v4.new_code_cell(fetch, id="fetch-course"))
 
 
 def tidy(notebook):
