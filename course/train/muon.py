@@ -1,8 +1,8 @@
 """Muon: an optimizer that moves all directions of a kernel alike. Jordan et al. 2024, "Muon: an optimizer for hidden layers".
 
 A gradient of a matrix is mostly a few strong directions, and a step along it leaves the others as they were. Here the
-step is made orthogonal first: all its singular values become about 1. On the digits of notebook 05, 60 seconds of
-training come to 3.0 times the distance of real digits with it, to 5.0 times without.
+step is made orthogonal first: all its singular values become about 1. On the digits of notebook 05, with levels
+drawn evenly, 60 seconds of training come to 3.0 times the distance of real digits with it, to 5.0 times without.
 
 Left out: the matrices of linear layers, where it did not pay for its time on our small networks.
 """
