@@ -136,7 +136,7 @@ def test_a_wrong_function_hears_which_part_is_right():
     x, eps = torch.arange(1.0, 5), torch.tensor([0.3, -1.0, 2.0, 0.5])
     cases, names = [(x, 0 * eps), (0 * x, eps)], ["the factor of x_0", "the factor of the noise"]
     jump = FunctionExercise(lambda x_0, eps: 0.8 * x_0 + 0.6 * eps, [], cases, names=names)
-    said = "right: the factor of x_0; not yet: the factor of the noise"
+    said = "right: the factor of x_0; look again at the factor of the noise"
     assert jump.verdict(lambda x_0, eps: 0.8 * x_0 + 0.36 * eps) == (WRONG, said)
 
 

@@ -177,7 +177,7 @@ class FunctionExercise(Exercise):
         if self.names:
             right = [name for i, name in enumerate(self.names) if i not in wrong]
             said = f"right: {', '.join(right)}; " if right else ""
-            return f"{said}not yet: {', '.join(self.names[i] for i in wrong)}"
+            return f"{said}look again at {', '.join(self.names[i] for i in wrong)}"
         right = f"right in {len(got) - len(wrong)} of {len(got)} cases; " if len(wrong) < len(got) else ""
         mine, theirs = _numbers(got[wrong[0]]).flatten(), _numbers(want[wrong[0]]).flatten()
         at = (mine - theirs).abs().argmax()
