@@ -145,6 +145,14 @@ def test_a_check_returns_what_it_says(capsys):
     assert (exercise(4), exercise(3), exercise(...), exercise(-4)) == (True, False, None, False)
 
 
+def test_a_mistake_that_is_nan_agrees_with_nothing():
+    root = FunctionExercise(
+        torch.sqrt, [(lambda x: (-x).sqrt(), "of a negative number")], cases=[(torch.tensor([4.0, 9.0]),)]
+    )
+    assert root.verdict(lambda x: x + 7)[0] == WRONG
+    assert ValueExercise(2.0, [(float("inf"), "beyond all bounds")]).verdict(7)[0] == WRONG
+
+
 def test_where_a_function_stopped_is_said():
     say = FunctionExercise(lambda x: x, [], cases=[(1.0,)]).verdict
     space = {}

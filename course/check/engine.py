@@ -74,7 +74,8 @@ class Exercise:
         """The same for slips that only one kind of exercise can have."""
 
     def agree(self, differences, want):
-        return not any(isinstance(d, str) or d > self.room(w) for d, w in zip(differences, want))
+        """Whether all differences are numbers within their room; NaN and infinity agree with nothing."""
+        return all(not isinstance(d, str) and d <= self.room(w) < math.inf for d, w in zip(differences, want))
 
 
 @dataclass
