@@ -44,6 +44,10 @@ reverse_variance = FunctionExercise(
             "nearly: 1 / beta is the precision about sqrt(1 - beta) x_prev; which one is it about x_prev?",
         ),
         (
+            lambda s2, a, b: 1 / (1 / _prior(s2, a) + b / (1 - b)),
+            "the second precision is upside down: a small beta makes a sharp witness, not a vague one",
+        ),
+        (
             lambda s2, a, b: 1 / _prior(s2, a) + (1 - b) / b,
             "this is the precision; one more step leads to the variance",
         ),
@@ -123,6 +127,15 @@ def _jump_without_roots(network, x_0, t, eps, a):
     return _mean_square(eps - _noise_of(x_t, network(x_t, t), a))
 
 
+def _no_root_anywhere(network, x_0, t, eps, a):
+    x_t = a * x_0 + (1 - a) * eps
+    return _mean_square(eps - (x_t - a * network(x_t, t)) / (1 - a))
+
+
+def _no_jump(network, x_0, t, eps, a):
+    return _mean_square(eps - network(x_0, t))
+
+
 def _signal_forgotten(network, x_0, t, eps, a):
     x_t = _jump(x_0, eps, a)
     return _mean_square(eps - (x_t - network(x_t, t)) / (1 - a).sqrt())
@@ -173,6 +186,8 @@ picture_loss = FunctionExercise(
         (_guess_is_noise, "the network's answer is taken for the noise, but it returns the picture; section 5 leads from one to the other"),
         (_asked_about_the_clean_one, "the network may not see the clean x_0, only what the jump makes of it"),
         (_jump_without_roots, "look at the jump: its factors are roots, of alpha_bar_t and of 1 - alpha_bar_t"),
+        (_no_root_anywhere, "the roots are missing, in the jump and on the way back to eps_hat"),
+        (_no_jump, "the jump is missing: the network must be shown x_t; and what it returns is the picture, not the noise"),
         (_signal_forgotten, "on the way from x_0_hat to eps_hat a factor is missing: in x_t the picture has been shrunk"),
         (_divided_by_the_variance, "on the way to eps_hat you divide by a variance; by what is the noise multiplied in the jump?"),
         (_not_divided, "x_t minus the shrunken picture is the scaled noise; how do you get eps_hat itself?"),
