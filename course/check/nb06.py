@@ -99,6 +99,7 @@ two_tangents = ValueExercise(
     mistakes=[
         ([1.0, 1.0], "in two steps the network is asked twice; what does it say at sigma = 0.5?"),
         ([1.0, 1.1], "the second slope is asked where you stand then, at x_bar = 1.5, not at 2"),
+        ([1.0, 1.25], "in the slope sigma is squared: what is 0.5 ** 2 + 1?"),
         ([0.0, 0.9], "half of the slope is missing: what is 2 * 1 / (1 + 1)?"),
         ([3.0, 2.0], "sigma falls, so its change is negative; which way does x_bar go?"),
         ([1.5, 1.5], "this is the place at sigma = 0.5; how far is it still to 0?"),
@@ -115,6 +116,7 @@ empty_start = ValueExercise(
         ([1.0, 1.0], "one of the two samplers draws nothing on its way; where would its spread come from?"),
         ([1.0, 0.0], "nearly: which of the two draws fresh noise?"),
         ([0.0, 0.7], "half the variance is left where all the noise is fresh; DDPM uses a part of it again"),
+        ([0.7, 1.0], "nothing is drawn on this way and all start in one place; can they part?"),
         ([0.0, 0.5], "DDPM forgets where it began; to which spread does it come from a right start?"),
     ],
     tolerance=0.05,
