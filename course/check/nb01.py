@@ -5,7 +5,7 @@ import math
 import torch
 import torch.nn.functional as F
 
-from course.check.engine import FunctionExercise, ValueExercise
+from course.check.engine import HINT, WRONG, FunctionExercise, ValueExercise
 
 _uniform = 1 - torch.rand(2, 200, generator=torch.Generator().manual_seed(1), dtype=torch.float64)  # in (0, 1]
 _turn = torch.ones_like(_uniform[0])
@@ -33,7 +33,21 @@ std_of_sum = ValueExercise(
     tolerance=5e-3,
 )
 
-gaussian_from_uniform = FunctionExercise(
+
+class TensorExercise(FunctionExercise):
+    """The functions of `math` take one number and stop at a tensor of several: that gets its hint here."""
+
+    def judge(self, attempt):
+        status, message = super().judge(attempt)
+        if status == WRONG and "converted to Python scalars" in message:
+            return (
+                HINT,
+                "u1 and u2 are tensors of many numbers; the functions of math take one, those of torch take all",
+            )
+        return status, message
+
+
+gaussian_from_uniform = TensorExercise(
     lambda u1, u2: _r(u1) * torch.cos(_angle(u2)),
     mistakes=[
         (lambda u1, u2: (-u1.log()).sqrt() * torch.cos(_angle(u2)), "your numbers have variance 1/2; look at r"),
@@ -62,7 +76,7 @@ half_size = FunctionExercise(
         (lambda noise: 16 * _pool(noise, 2), "1/16 is the square of one factor 1/4; add the four variances first, then take the root"),
         (lambda noise: _pool(noise, 2) / 16, "variances are weighted with 1/16, but the factor must undo the standard deviation of the average"),
         (lambda noise: noise[..., ::2, ::2], "white noise too, but three of four pixels are thrown away; average the blocks and repair that"),
-        (lambda noise: _pool(noise, 2) / _pool(noise, 2).std(), "nearly: you divide by what this one picture shows, so its length never varies; which factor does the theory give?"),
+        (lambda noise: _pool(noise, 2) / _pool(noise, 2).std(), "nearly: you divide by the spread of all the pictures that came in together, so each depends on the others; which factor does the theory give?"),
     ],
     cases=[(_blocks,), (_noise,)],
     names=["the factor (tried with four blocks of one shade each)", "which pixels are averaged (tried with noise)"],

@@ -34,8 +34,8 @@ class JumpExercise(FunctionExercise):
     """A root of a negative number is NaN, with which nothing can be compared: it gets its hint here."""
 
     not_a_number = (
-        "a root of a negative number came out (NaN): does what you take for the kept share lie between 0 and 1? "
-        "If it is a quotient, look which level stands above"
+        "a root of a negative number came out (NaN), so the share that you take for kept is not between 0 and 1. "
+        "If it is a fraction, your factor of x_s is above 1: turn the fraction over"
     )
 
     def compare(self, got, want, mistakes):
@@ -105,7 +105,7 @@ jump_between = JumpExercise(
         ),
         (
             _walk_with_one_noise,
-            "you walked step by step and used eps again in each; independence is gone then, and amplitudes add",
+            "you walked step by step and used eps again in each; independence is gone then, and standard deviations add",
         ),
         (
             _jump(lambda s, t, alpha_bar: alpha_bar[s] / alpha_bar[t]),
@@ -185,6 +185,47 @@ def _end_variance(removed, added):
         variance = (1 - removed(beta_t)) * variance + added(beta_t)
     return variance
 
+
+def _chain(factor, strength):
+    """A chain that multiplies x_t by factor(beta) and the noise by strength(beta) in each step."""
+
+    def chain(x_0, beta, generator):
+        x_t = x_0
+        for beta_t in beta[1:].tolist():
+            x_t = factor(beta_t) * x_t + strength(beta_t) * torch.randn(x_0.shape, generator=generator)
+        return x_t
+
+    return chain
+
+
+class ChainExercise(FunctionExercise):
+    """Each run gets a new generator of one seed, so a right chain gives the same numbers in each."""
+
+    def run(self, function):
+        return [function(x_0.clone(), beta, torch.Generator().manual_seed(0)) for x_0, beta in self.cases]
+
+
+end_of_chain = ChainExercise(
+    _chain(lambda b: (1 - b) ** 0.5, lambda b: b**0.5),
+    mistakes=[
+        (
+            _chain(lambda b: (1 - b) ** 0.5, lambda b: b),
+            "this is the spoiled chain of part 2, the noise times beta_t; if you spoiled it on purpose, go on to part 3",
+        ),
+        (
+            _chain(lambda b: 1 - b, lambda b: b**0.5),
+            "the noise is right; the factor of x_t is a root too, see the equation of section 3",
+        ),
+        (_chain(lambda b: 1 - b, lambda b: b), "both factors are variances here; a number is scaled by their roots"),
+        (_chain(lambda b: 1.0, lambda b: b**0.5), "the noise is right; but nothing shrinks x_t before the kick"),
+        (_chain(lambda b: b**0.5, lambda b: (1 - b) ** 0.5), "the two factors have changed places"),
+    ],
+    cases=[
+        (torch.zeros(200), torch.tensor([0.0, 0.1, 0.2, 0.3])),
+        (torch.full((200,), 3.0), torch.tensor([0.0, 0.1, 0.2, 0.3])),
+    ],
+    names=["the noise (tried with x_0 = 0)", "the factor of x_t (tried with x_0 = 3)"],
+)
 
 SPOILED = _end_variance(lambda b: b, lambda b: b * b)
 

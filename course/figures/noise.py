@@ -158,12 +158,17 @@ def kinds_of_noisy(kinds, maps):
     return axes
 
 
-def strips(pictures, numbers, names):
-    """Rows of pictures `[1, H, W]`, one row for each name, each picture under its number. Returns the axes."""
+def strips(pictures, numbers, names, below=None):
+    """Rows of pictures `[1, H, W]`, one row for each name, each picture under its number. Returns the axes.
+
+    below: a text under each picture, or None.
+    """
     across = len(pictures) // len(names)
-    axes = viz.panels(len(names), across, width=1.0, height=1.25, squeeze=False)
+    axes = viz.panels(len(names), across, width=1.0, height=1.25 if below is None else 1.45, squeeze=False)
     for i, (ax, picture, number) in enumerate(zip(axes.flat, pictures, numbers)):
         viz.images(picture[None], ax=ax, limits=(-2.5, 2.5), title=f"{number:.2f}")
+        if below is not None:
+            ax.set_xlabel(below[i])
         if i % across == 0:
             ax.set_ylabel(names[i // across])
     return axes
