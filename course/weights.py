@@ -133,8 +133,9 @@ def _build(config):
 
 
 def _plain(name):
-    """The name of a folder in assets/weights/. Raises WeightsError on paths."""
-    if Path(name).name != str(name):
+    """The name of a folder in assets/weights/, or of one inside it, such as "digit-parts/half-a". Raises WeightsError on others."""
+    parts = str(name).split("/")
+    if any(part in ("", ".", "..") or Path(part).name != part for part in parts):
         raise WeightsError(f"{name!r} is no plain name of a folder in assets/weights/")
     return name
 

@@ -262,8 +262,22 @@ def test_what_could_not_be_loaded_again_replaces_nothing(config, said, tmp_path,
     assert weights.load("a").prediction == "v"
 
 
-@pytest.mark.parametrize("name", ["../a", "digit-unet/", "../weights/digit-unet", "/a"])
+@pytest.mark.parametrize(
+    "name", ["../a", "digit-unet/", "../weights/digit-unet", "/a", "", ".", "a//b", "a/../b", "a/./b"]
+)
 def test_a_path_is_no_name(name):
     for call in (lambda: weights.save(name, DigitClassifier()), lambda: weights.load(name)):
         with pytest.raises(weights.WeightsError, match="plain name"):
             call()
+
+
+def test_a_folder_may_hold_several_models(tmp_path, monkeypatch):
+    monkeypatch.setattr(weights, "FOLDER", tmp_path)
+    one, two = MiniUNet(channels=(8,), num_classes=10), MiniUNet(channels=(8,), num_classes=10)
+    weights.save("parts/one", one, schedule="cosine", prediction="v")
+    weights.save("parts/two", two, schedule="linear", prediction="eps")
+    assert weights.load("parts/one").prediction == "v" and weights.load("parts/two").prediction == "eps"
+    (tmp_path / "parts" / "one" / "model.safetensors").write_bytes(b"")
+    with pytest.raises(weights.WeightsError, match="parts/one/model.safetensors"):
+        weights.load("parts/one")
+    weights.load("parts/two")

@@ -36,6 +36,10 @@ reverse_variance = FunctionExercise(
         ),
         (lambda s2, a, b: _prior(s2, a) + b, _too_wide),
         (
+            lambda s2, a, b: (1 - b) * _prior(s2, a) + b,
+            "this is the variance of x_t itself; what is asked is how uncertain x_{t-1} is once x_t is seen",
+        ),
+        (
             lambda s2, a, b: _prior(s2, a) + b / (1 - b),
             "these are the two right variances, but they are added; what is it that adds when curves are multiplied?",
         ),

@@ -1,4 +1,7 @@
-"""A recipe is all that is to be known of one shipped model: `RECIPE` in a file of this folder. Here they are found and followed."""
+"""A recipe is all that is to be known of one shipped model: `RECIPE` in a file of this folder, or several in `RECIPES`.
+
+Here they are found and followed.
+"""
 
 import contextlib
 import datetime
@@ -50,15 +53,29 @@ class Recipe:
 
 
 def find_recipes():
-    """Every `RECIPE` in this folder by name, each behind those that it needs. Raises ValueError if one needs what is not there."""
+    """The recipes in this folder by name, each behind those that it needs: `RECIPE` of a file, or `RECIPES`, where it holds several.
+
+    Raises ValueError if one needs what is not there, or if two have one name.
+    """
     names = [info.name for info in pkgutil.iter_modules([str(Path(__file__).parent)]) if info.name != "__main__"]
-    modules = [importlib.import_module(f"course.train.{name}") for name in names]
-    found = {module.RECIPE.name: module.RECIPE for module in modules if hasattr(module, "RECIPE")}
+    found = by_name([importlib.import_module(f"course.train.{name}") for name in names])
     for recipe in found.values():
         if not set(recipe.needs) <= set(found):
             raise ValueError(f"{recipe.name} needs {', '.join(recipe.needs)}; the recipes here: {', '.join(found)}")
     order = graphlib.TopologicalSorter({name: recipe.needs for name, recipe in found.items()}).static_order()
     return {name: found[name] for name in order}
+
+
+def by_name(modules):
+    """The recipes that these modules hold, by name. Raises ValueError if two have one name."""
+    held = []
+    for module in modules:
+        held += getattr(module, "RECIPES", [])
+        held += [module.RECIPE] if hasattr(module, "RECIPE") else []
+    found = {recipe.name: recipe for recipe in held}
+    if len(found) < len(held):
+        raise ValueError(f"two recipes have one name: {', '.join(sorted(recipe.name for recipe in held))}")
+    return found
 
 
 def follow(recipe, steps=None, seed=0, store=False, device="cpu"):
