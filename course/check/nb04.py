@@ -53,6 +53,17 @@ def field_ignores_patch(layers, patch):
     return field(layers, 1)
 
 
+def field_own_stride(layers, patch):
+    return patch + sum((kernel - 1) * stride for kernel, stride in layers)
+
+
+def field_half_kernel(layers, patch):
+    size, jump = patch, patch
+    for kernel, stride in layers:
+        size, jump = size + kernel // 2 * jump, jump * stride
+    return size
+
+
 def field_late(layers, patch):
     size, jump = patch, patch
     for kernel, stride in layers:
@@ -77,10 +88,6 @@ def leaks_by_order(model, x_t, t):
     return not torch.allclose(model(x_t.flip(0), t.flip(0)).flip(0), model(x_t, t))
 
 
-def leaks_by_repeating(model, x_t, t):
-    return not torch.allclose(model(x_t, t), model(x_t, t))
-
-
 def leaks_between_two(model, x_t, t):
     answer = model(x_t, t)
     return not torch.allclose(answer[0], answer[1])
@@ -90,8 +97,9 @@ def leaks_by_level(model, x_t, t):
     return not torch.allclose(model(x_t, t), model(x_t, t.flip(0)))
 
 
-def leaks_by_shape(model, x_t, t):
-    return model(x_t, t).shape != x_t.shape
+def leaks_with_another_level(model, x_t, t):
+    alone, together = model(x_t[:1], t[:1] + 100), model(x_t, t)[:1]
+    return not torch.allclose(alone, together)
 
 
 def _column(t):
@@ -142,6 +150,11 @@ receptive_field = FunctionExercise(
             field_spacing_is_stride,
             "you put the last stride in the place of the spacing; what of the strides (and the patch) before it?",
         ),
+        (
+            field_own_stride,
+            "you multiply by the layer's own stride; how far apart the places of its input lie, the layers before it decide",
+        ),
+        (field_half_kernel, "you count the neighbours on one side only; left and right together, how many are they?"),
         (field_starts_at_one, "your field starts at 1; how many pixels does a place see before the first layer?"),
         (field_without_patch, "your field starts at 0; what does a place see before the first layer?"),
         (field_ignores_patch, "right for a patch of 1; the field and the spacing both start somewhere else"),
@@ -151,11 +164,11 @@ receptive_field = FunctionExercise(
     cases=[
         ([], 2),
         ([(3, 1), (5, 1)], 1),
-        ([(3, 2), (3, 2), (5, 1)], 1),
+        ([(3, 2), (3, 3), (5, 1)], 1),
         ([(3, 1), (3, 1), (3, 1), (3, 2), (3, 1)], 2),
         ([(1, 1), (7, 1), (3, 2)], 4),
     ],
-    names=["no layer at all", "stride 1", "strides of 2", "patch 2 with a stride", "patch 4"],
+    names=["no layer at all", "stride 1", "strides of 2 and 3", "patch 2 with a stride", "patch 4"],
     tolerance=0,
 )
 
@@ -178,17 +191,23 @@ leak = FunctionExercise(
         ),
         (
             leaks_by_level,
-            "you have changed t, so a good network changes its answer too; change only the other pictures",
+            "you have exchanged levels, so a good network changes its answer too; change only the other pictures",
+        ),
+        (
+            leaks_with_another_level,
+            "the first picture is asked at two levels, and a good network answers differently; keep its level, too",
         ),
     ],
     cases=[
         (lambda x_t, t: 0.5 * x_t + _column(t), *_pictures()),
-        (lambda x_t, t: x_t * x_t.square().mean((1, 2, 3), keepdim=True), *_twins()),
+        (lambda x_t, t: 0.5 * x_t + _column(t), *_twins()),
+        (lambda x_t, t: x_t * x_t.square().mean((1, 2, 3), keepdim=True), *_pictures()),
         (lambda x_t, t: x_t - x_t.mean(0, keepdim=True), *_pictures()),
         (lambda x_t, t: x_t + 0.1 * x_t.roll(1, 0), *_pictures()),
     ],
     names=[
         "a network that treats each pixel alone",
+        "the same network with three equal pictures",
         "a network that takes means inside a picture",
         "a network that subtracts the mean of the batch",
         "a network that reads the picture before",
