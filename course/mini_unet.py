@@ -1,4 +1,4 @@
-"""A small U-Net for diffusion, written to be read: notebook 04 prints this file whole.
+"""A small U-Net for diffusion, written to be read: notebook 04 prints it part by part.
 
 Letters in the shape comments: B images in a batch, C channels, H and W height and width,
 N = H * W places of a feature map, D width of the embedding vector.

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from matplotlib.patches import Rectangle
 from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from course import ROOT, viz
@@ -319,6 +320,6 @@ def long_runs(where="t = 1000"):
 
 def multiplications(network, side):
     """How many multiplications the network needs for one picture of side x side pixels, a whole number."""
-    with FlopCounterMode(display=False) as counter:
+    with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):  # attention in steps that it counts
         network(torch.zeros(1, 1, side, side), torch.tensor([500]))
     return counter.get_total_flops() // 2  # a multiplication and an addition each
