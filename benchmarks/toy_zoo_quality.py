@@ -35,7 +35,7 @@ def main():
     judge, sd = judges.load_zoo_judge(), stable_diffusion.load_mini()
 
     recipes = find_recipes()
-    for name in ("zoo-judge", "decoder", "clip"):
+    for name in ("zoo-judge", "vae", "clip"):
         zoo.say(what=name, **judged(recipes[name], JUDGINGS))
 
     groups = torch.arange(args.prompts) // 4  # four pictures of each prompt

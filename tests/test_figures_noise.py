@@ -65,5 +65,7 @@ def test_the_larger_figures_have_a_panel_for_each_thing():
     axes = noise.kinds_of_noisy(kinds, {"one": torch.zeros(28, 28), "other": torch.ones(28, 28)})
     assert axes.shape == (3, 2) and axes[1, 1].images[0].get_array().max() == 1
     axes = noise.strips(list(kinds["one"][:4]), [0.1, 0.2, 0.3, 0.4], ["above", "below"])
-    assert axes[1, 1].get_title() == "0.40" and axes[1, 0].get_ylabel() == "below"
+    assert axes[1, 1].get_title() == "0.40" and axes[1, 0].get_ylabel() == "below" and axes[0, 0].get_xlabel() == ""
+    axes = noise.strips(list(kinds["one"][:4]), [0.1, 0.2, 0.3, 0.4], ["above", "below"], ["a", "b", "c", "d"])
+    assert [ax.get_xlabel() for ax in axes.flat] == ["a", "b", "c", "d"]
     assert viz.png(axes[0, 0].figure)

@@ -113,6 +113,17 @@ def test_the_published_names_of_tensors_are_understood(written, copy):
     same_weights(open_it(folder), open_it(written()))
 
 
+def test_the_published_names_in_the_safety_checker_are_understood(written, copy):
+    """v1.5's own file: its picture tower stands in a tower of the same name, with positions."""
+    folder = copy(safety_checker=True)
+    path = folder / "safety_checker" / "model.safetensors"
+    tensors = {re.sub("^vision_model", "vision_model.vision_model", key): x for key, x in load_file(path).items()}
+    positions = torch.arange(len(tensors["vision_model.vision_model.embeddings.position_embedding.weight"]))[None]
+    save_file(tensors | {"vision_model.vision_model.embeddings.position_ids": positions}, path, {"format": "pt"})
+    a, b = (open_it(place).safety_checker.state_dict() for place in (folder, written(safety_checker=True)))
+    torch.testing.assert_close(a, b, atol=0, rtol=0)
+
+
 @pytest.mark.parametrize("size, is_64", [(None, True), ("missing", True), ([4, 4], False), (4, False)])
 def test_a_size_that_is_not_said_is_v1s(copy, size, is_64):
     folder = copy()
@@ -158,6 +169,9 @@ def test_a_tokenizer_in_two_files_reads_the_same_tokens(written, copy):
     merges = ["#version: 0.2", *(" ".join(pair) for pair in model["merges"])]
     (folder / "tokenizer" / "merges.txt").write_text("\n".join(merges) + "\n")
     (folder / "tokenizer" / "tokenizer.json").unlink()
+    token = {"__type": "AddedToken", "lstrip": False, "normalized": True, "rstrip": False, "single_word": False}
+    start, end = (token | {"content": f"<|{name}text|>"} for name in ("startof", "endof"))  # as v1.5's file spells them
+    edit(folder / TOKENIZER, bos_token=start, eos_token=end, unk_token=end)
     a, b = (open_it(place).tokenizer(["a brown dog wears glasses"]).input_ids for place in (folder, written()))
     assert a == b
     (folder / "tokenizer" / "merges.txt").write_text("\n".join(merges[:50]) + "\n")

@@ -126,6 +126,10 @@ def _asked_about_the_clean_one(network, x_0, t, eps, a):
     return _mean_square(eps - _noise_of(x_t, network(x_0, t), a))
 
 
+def _back_from_the_clean_one(network, x_0, t, eps, a):
+    return _mean_square(eps - _noise_of(x_0, network(_jump(x_0, eps, a), t), a))
+
+
 def _jump_without_roots(network, x_0, t, eps, a):
     x_t = a * x_0 + (1 - a) * eps
     return _mean_square(eps - _noise_of(x_t, network(x_t, t), a))
@@ -189,6 +193,7 @@ picture_loss = FunctionExercise(
         (_of_the_picture, "this is the error of the picture, and all levels count alike; which noise does x_0_hat imply?"),
         (_guess_is_noise, "the network's answer is taken for the noise, but it returns the picture; section 5 leads from one to the other"),
         (_asked_about_the_clean_one, "the network may not see the clean x_0, only what the jump makes of it"),
+        (_back_from_the_clean_one, "on the way to eps_hat you take x_0, but the noise is what x_t has besides the shrunken picture"),
         (_jump_without_roots, "look at the jump: its factors are roots, of alpha_bar_t and of 1 - alpha_bar_t"),
         (_no_root_anywhere, "the roots are missing, in the jump and on the way back to eps_hat"),
         (_no_jump, "the jump is missing: the network must be shown x_t; and what it returns is the picture, not the noise"),

@@ -102,6 +102,16 @@ def leaks_with_another_level(model, x_t, t):
     return not torch.allclose(alone, together)
 
 
+def leaks_by_one_other(model, x_t, t):
+    changed = x_t.clone()
+    changed[1] += 1
+    return not torch.allclose(model(changed, t)[:1], model(x_t, t)[:1])
+
+
+def leaks_with_another_first(model, x_t, t):
+    return not torch.allclose(model(x_t + 1, t)[:1], model(x_t, t)[:1])
+
+
 def _column(t):
     return t.view(-1, 1, 1, 1) / 1000
 
@@ -159,7 +169,7 @@ receptive_field = FunctionExercise(
         (field_without_patch, "your field starts at 0; what does a place see before the first layer?"),
         (field_ignores_patch, "right for a patch of 1; the field and the spacing both start somewhere else"),
         (field_late, "a strided layer still reads its inputs at the old spacing; when does the spacing change?"),
-        (field_whole_kernel, "a kernel of 1 would widen your field; how many neighbours does a kernel of k add?"),
+        (field_whole_kernel, "a kernel of 1 would widen your field; how many neighbours does a kernel of width w add?"),
     ],
     cases=[
         ([], 2),
@@ -197,6 +207,8 @@ leak = FunctionExercise(
             leaks_with_another_level,
             "the first picture is asked at two levels, and a good network answers differently; keep its level, too",
         ),
+        (leaks_by_one_other, "you change one of the others, and the leak may come from another one; change them all"),
+        (leaks_with_another_first, "you change the first picture too; its answer may change then, so keep it as it is"),
     ],
     cases=[
         (lambda x_t, t: 0.5 * x_t + _column(t), *_pictures()),
@@ -224,6 +236,10 @@ unpadded_side = ValueExercise(
         (8, "nearly: the last level on the way up has its two convolutions too"),
         (68, "down and up, but the pair of convolutions at the bottom, on the smallest map, is missing"),
         (100, "that is a walk with three poolings; count the levels on the way down again"),
+        (152, "you add the lost pixels up as they are; a halving or a doubling also changes what was lost before it"),
+        (36, "nearly: a level has two convolutions at the bottom too; by how much does one more shrink the side?"),
+        (16, "too large; walk down once more, step by step, and write down the side after each halving"),
+        (2, "too small; count the doublings on the way up"),
         (82, "each level has two convolutions, not one; what do both of them take away?"),
     ],
     tolerance=0,

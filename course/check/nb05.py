@@ -26,6 +26,12 @@ level_from_uniform = FunctionExercise(
             "both ends occur, but how wide is the piece of [0, 1) that leads to t = 1?",
         ),
         (lambda u, T: u * T + 1, "a level is a whole number"),
+        (
+            lambda u, T: (u * (T + 1)).floor(),
+            "T + 1 different levels come out, the lowest is 0; how many should there be?",
+        ),
+        (lambda u, T: (u * T).floor().clamp(min=1), "level 1 now gets two shares, and what is the largest level?"),
+        (lambda u, T: T - (u * T).floor(), "as a draw this is fair; but no larger level for a smaller u was asked for"),
     ],
     cases=[(_u, 4), (_u, 1000)],
     tolerance=0,
@@ -209,6 +215,14 @@ two_losses = ValueExercise(
         ([0.12, 0.01], "the estimate is worse off than the noise here; is the quotient upside down?"),
         ([0.12, 0.03 * 3**0.5], "0.03 is a mean of squares, so the factor of an error must be squared too"),
         ([0.12, 0.03], "the errors of x_0_hat and eps_hat differ by a factor, by which section 3 drew its figure"),
+        (
+            [0.12, 0.12],
+            "eps_hat is multiplied by something before it is subtracted from x_t; what does that do to its error?",
+        ),
+        (
+            [0.12, 0.0225],
+            "x_t holds a shrunken picture; what undoes the shrinking, and what does that do to the error?",
+        ),
         ([0.12, 0.04], "that divides by 1 - alpha_bar_t alone; which factor had an error of eps_hat in x_0_hat?"),
     ],
     tolerance=0.005,
@@ -225,6 +239,7 @@ share_untrained = ValueExercise(
         (0.999, "that is what one step leaves; 700 steps follow each other"),
         (0.99**700, "that would be 99 % old at each step; here it is 99.9 %"),
         (0.5, "nearly; give three digits, so that the rule can be seen"),
+        (0.497, "nearly; the fourth digit is small, so the third is not rounded up"),
     ],
     tolerance=9e-4,
 )

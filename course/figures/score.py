@@ -79,6 +79,7 @@ def two_cases(samples, x, heads, tails, ax=None):
 def floor_and_gap(floor, value, ax=None):
     """How the floor and the gap add up to the value: stacked on the left, the value on the right. Returns the axes."""
     ax = ax or viz.panels(width=3.4, height=2.5)
+    floor, value = round(floor, 2), round(value, 2)  # so that the numbers that are seen add up
     bottom = floor - 0.6 * (value - floor)
     for place, low, high, color, text in [
         (0, bottom, floor, viz.SKY, f"ELBO\n{floor:.2f}"),
