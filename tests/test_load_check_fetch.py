@@ -257,6 +257,24 @@ def test_too_little_gpu_memory_is_said_with_what_fits(folder, monkeypatch):
         load.check_memory(folder, torch.float32)
 
 
+def test_memory_is_asked_for_the_rows_that_really_run(monkeypatch):
+    class OnGpu:
+        device, dtype = torch.device("cuda"), torch.float16
+
+    gpu_memory(monkeypatch, 0.9e9)
+    load.check_rows(OnGpu, torch.zeros(3, 4, 64, 64))  # 0.75 GB
+    load.check_rows(OnGpu, torch.zeros(12, 4, 32, 32))
+    with pytest.raises(WeightsError, match=r"has 0.9 GB free, but 4 rows of 64 x 64 cells at once need about 1.0 GB"):
+        load.check_rows(OnGpu, torch.zeros(4, 4, 64, 64))
+    monkeypatch.setattr(OnGpu, "device", torch.device("cpu"))
+    load.check_rows(OnGpu, torch.zeros(4, 4, 64, 64))
+
+    asked = []
+    monkeypatch.setattr(stable_diffusion, "check_rows", lambda _, z: asked.append(len(z)))
+    stable_diffusion.generate(stable_diffusion.load_mini(), ["a dog"] * 3, steps=2)
+    assert asked == [6]  # both halves of guidance, and once for the walk
+
+
 # ---------------------------------------------------------------- fetching: the real client, and a hub on this machine
 
 UNET = "unet/diffusion_pytorch_model.safetensors"

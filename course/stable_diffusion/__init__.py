@@ -21,7 +21,7 @@ from transformers import CLIPTextModel, CLIPTokenizer
 
 from course import mini_clip, pictures, settings, toy_ddpm
 from course.stable_diffusion import given
-from course.stable_diffusion.load import make_scheduler, read  # noqa: F401  handed on
+from course.stable_diffusion.load import check_rows, make_scheduler, read  # noqa: F401  handed on
 
 GUIDANCE_SCALE = 7.5  # the best of the sweep that notebook 09 shows, and usual for the full weights too
 
@@ -93,14 +93,19 @@ def network(sd, extra=None):
     """The U-Net as a network of this course: latents `[B, 4, h, w]`, t in 1..T and token states c to `eps_hat`.
 
     extra: more channels for every call, `[B, 5, h, w]`, which the inpainting checkpoint wants: mask and masked picture.
-    Raises ValueError if that checkpoint gets none.
+    Raises ValueError if that checkpoint gets none; the network raises WeightsError where a GPU has no room for so many rows.
     """
     if extra is None and sd.unet.config.in_channels == 9:
         raise ValueError(
             "this is the inpainting checkpoint, which wants a mask and a picture: use edit.inpaint with it"
         )
 
+    seen = set()  # shapes for which there is room
+
     def eps_model(z_t, t, c):
+        if z_t.shape not in seen:
+            check_rows(sd.unet, z_t)
+            seen.add(z_t.shape)
         if extra is not None:
             z_t = torch.cat([z_t, extra.repeat(len(z_t) // len(extra), 1, 1, 1)], 1)
         dtype = sd.unet.dtype

@@ -22,7 +22,9 @@ CLASSES = {"text_encoder": CLIPTextModel, "unet": UNet2DConditionModel, "vae": A
            "safety_checker": StableDiffusionSafetyChecker, "tokenizer": CLIPTokenizer,
            "feature_extractor": CLIPImageProcessor}  # fmt: skip
 FORMATS = {str(dtype).removeprefix("torch."): dtype for dtype in (torch.float16, torch.bfloat16, torch.float32)}
-ROOM = 1.5e9  # bytes that drawing one picture of 512 x 512 in float16 needs besides the weights, with a margin
+# bytes in float16 besides the weights, for 512 x 512, with a margin; estimates, for no GPU was at hand
+ROOM = 1.5e9  # to decode one picture, or to draw `ROOM / ROW` rows
+ROW = 0.25e9  # to ask the U-Net about one row of latents; a guided picture is two rows
 
 
 def read(name=None, device=None, dtype=None):
@@ -184,11 +186,33 @@ def check_memory(folder, dtype, room=ROOM, device=None):
         for file in weight_files(folder, part)[1]:
             with safe_open(file, "pt") as tensors:
                 numbers += sum(math.prod(tensors.get_slice(key).get_shape()) for key in tensors.keys())  # noqa: SIM118
-    need, (free, total) = numbers * dtype.itemsize + room * dtype.itemsize / 2, torch.cuda.mem_get_info(device)
-    free += torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)  # PyTorch's own, to be used again
+    need = numbers * dtype.itemsize + room * dtype.itemsize / 2
+    free, total = free_memory(device)
     if need > free:
         raise WeightsError(
             f"the GPU has {free / 1e9:.1f} of {total / 1e9:.1f} GB free, but {need / 1e9:.1f} GB are needed. Restart "
             "this notebook's kernel if it holds a model already, close other programs and notebooks, "
             "set COURSE_SD=mini, or COURSE_DEVICE=cpu, which is slow."
         )
+
+
+def check_rows(unet, z):
+    """Raise WeightsError if the GPU has too little free memory to ask the U-Net about all rows of z `[N, ..., h, w]` at once.
+
+    N counts what really runs: a guided picture is two rows.
+    """
+    if unet.device.type != "cuda":
+        return
+    need = len(z) * z.shape[-2] * z.shape[-1] / 64**2 * ROW * unet.dtype.itemsize / 2
+    free, _ = free_memory(unet.device)
+    if need > free:
+        raise WeightsError(
+            f"the GPU has {free / 1e9:.1f} GB free, but {len(z)} rows of {z.shape[-2]} x {z.shape[-1]} cells at once need "
+            f"about {need / 1e9:.1f} GB (a guided picture is two rows). Draw fewer pictures at once, or smaller ones."
+        )
+
+
+def free_memory(device=None):
+    """(free, total) bytes of a GPU; what PyTorch holds and does not use counts as free."""
+    free, total = torch.cuda.mem_get_info(device)
+    return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device), total
