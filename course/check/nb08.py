@@ -5,7 +5,7 @@ import math
 import torch
 import torch.nn.functional as F
 
-from course.check.engine import FunctionExercise, ValueExercise
+from course.check.engine import HINT, FunctionExercise, ValueExercise
 
 _generator = torch.Generator().manual_seed(0)
 _pictures, _texts = (torch.randn(n, 6, generator=_generator, dtype=torch.float64) for n in (3, 4))
@@ -26,6 +26,14 @@ loss_without_scale = ValueExercise(
             2 * math.log(math.e + 31) - 2,
             "rows and columns cost the same here, and the loss is their mean, not their sum",
         ),
+        (math.log(math.e + 31), "that is the logarithm of the sum; the score of the right text is still to come off"),
+        (1 - math.log(math.e + 31), "a probability lies below 1; which sign has minus its logarithm?"),
+        ((math.log(math.e + 31) - 1) / math.log(2), "right in bits; the loss is made with natural logarithms"),
+        (
+            (math.log(math.e + 31) - 1) / math.log(10),
+            "that is the logarithm to the base 10; the loss is made with natural ones",
+        ),
+        (1.0, "31 wrong texts have the score 0; what is e to the power of 0?"),
     ],
     tolerance=2e-3,
 )
@@ -62,6 +70,26 @@ read_pictures = FunctionExercise(
             lambda pictures, texts, scale: (scale * _cosines(pictures, texts)).log_softmax(dim=1),
             "these are logarithms of probabilities, good for a loss; asked are the probabilities",
         ),
+        (
+            lambda pictures, texts, scale: (scale * F.normalize(pictures, dim=1) @ texts.T).softmax(dim=1),
+            "the pictures have length 1 now; a cosine needs that of both sides",
+        ),
+        (
+            lambda pictures, texts, scale: (scale * pictures @ F.normalize(texts, dim=1).T).softmax(dim=1),
+            "the texts have length 1 now; a cosine needs that of both sides",
+        ),
+        (
+            lambda pictures, texts, scale: (scale * F.normalize(pictures, dim=0) @ F.normalize(texts, dim=0).T).softmax(
+                dim=1
+            ),
+            "every column has length 1 now; what is a vector here, a row or a column?",
+        ),
+        (
+            lambda pictures, texts, scale: (scale * (pictures / pictures.norm()) @ (texts / texts.norm()).T).softmax(
+                dim=1
+            ),
+            "you divide by the length of the whole matrix; each row has a length of its own",
+        ),
     ],
     cases=[(_pictures, _texts, 5.0), (_pictures, _texts, 14.2857)],
 )
@@ -75,7 +103,19 @@ def _later(q):
     return torch.ones(len(q), len(q)).triu(1).bool()
 
 
-look_back = FunctionExercise(
+class _LookBack(FunctionExercise):
+    """Values that are not finite agree with no mistake, so two frequent ones are told apart here."""
+
+    def compare(self, got, want, mistakes):
+        rows = got[0] if isinstance(got[0], torch.Tensor) and got[0].shape == want[0].shape else torch.zeros(1, 1)
+        if rows[0].isnan().all():
+            return HINT, "the first place has nowhere left to look, so its row is NaN; may a place look at itself?"
+        if rows.isneginf().any():
+            return HINT, "there is minus infinity in your weights: these are still scores; what makes weights of them?"
+        return super().compare(got, want, mistakes)
+
+
+look_back = _LookBack(
     lambda q, k: _scores(q, k).masked_fill(_later(q), -torch.inf).softmax(dim=1),
     mistakes=[
         (lambda q, k: _scores(q, k).softmax(dim=1), "every place looks everywhere; nothing is masked yet"),
@@ -98,6 +138,18 @@ look_back = FunctionExercise(
         (
             lambda q, k: (q @ k.T / q.shape[1]).masked_fill(_later(q), -torch.inf).softmax(dim=1),
             "the mask is right; a sum of d products has a spread of the root of d, so divide by that",
+        ),
+        (
+            lambda q, k: _scores(q, k).masked_fill(_later(q), -torch.inf).softmax(dim=0),
+            "your columns sum to 1; it is the place that looks, a row, whose weights do",
+        ),
+        (
+            lambda q, k: _scores(q, k).masked_fill(torch.ones(len(q), len(q)).triu(0).bool(), -1e9).softmax(dim=1),
+            "your mask covers the diagonal too; may a place look at itself?",
+        ),
+        (
+            lambda q, k: _scores(k, q).masked_fill(_later(q), -torch.inf).softmax(dim=1),
+            "the mask is right; but whose query belongs to row i, and whose key to column j?",
         ),
     ],
     cases=[(_q, _k)],
