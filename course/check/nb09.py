@@ -1,5 +1,7 @@
 """Answers and usual mistakes of notebook 09, classifier-free guidance."""
 
+import math
+
 import torch
 
 from course.check.engine import FunctionExercise, ValueExercise
@@ -14,36 +16,45 @@ def _combine(eps_u, eps_c, w):
     return eps_u + w * (eps_c - eps_u)
 
 
+def _push(x_t, signal_t, std_t, m, s, variance=None, slope=2, sure=False, noise=True, odds=2):
+    """eps_c - eps_u for the classes N(+-m, s^2), told the one at +m; the keywords spoil it."""
+    variance = signal_t**2 * s**2 + std_t**2 if variance is None else variance(signal_t, std_t, s)
+    p = 1 / (1 + math.exp(-odds * signal_t * m * x_t / variance))
+    gradient = slope * signal_t * m / variance * (p if sure else 1 - p)
+    return -std_t * gradient if noise else gradient
+
+
+def _spoiled(**how):
+    return lambda x_t, signal_t, std_t, m, s: _push(x_t, signal_t, std_t, m, s, **how)
+
+
 def _limit(x_0_hat, share):
     return torch.quantile(x_0_hat.abs().flatten(1), share, dim=1).view(-1, 1, 1, 1)
 
 
-def _threshold(x_0_hat, share):
-    s = _limit(x_0_hat, share).clamp(min=1)
-    return x_0_hat.clamp(-s, s) / s
-
-
-def _one_limit(x_0_hat, share):
-    s = torch.quantile(x_0_hat.abs().flatten(), share).clamp(min=1)
+def _pressed(x_0_hat, s):
+    s = s.clamp(min=1)
     return x_0_hat.clamp(-s, s) / s
 
 
 def _each_channel(x_0_hat, share):
-    s = torch.quantile(x_0_hat.abs().flatten(2), share, dim=2).clamp(min=1)[..., None, None]
-    return x_0_hat.clamp(-s, s) / s
+    return _pressed(x_0_hat, torch.quantile(x_0_hat.abs().flatten(2), share, dim=2)[..., None, None])
 
 
 two_conventions = ValueExercise(
     [6.5, 2.45],
     mistakes=[
-        ([8.5, 2.45], "the prediction is right; which of the two weights counts the plain condition as 0?"),
-        ([7.5, 2.45], "the prediction is right; but in the paper the plain condition has another weight than here"),
-        ([6.5, 2.75], "the weight is right; the prediction took the library's 7.5 for the paper's weight"),
-        ([6.5, 2.15], "the weight is right; the prediction put the paper's weight into the library's formula"),
-        ([6.5, 3.75], "the weight is right; what does the prediction start from before the difference is added?"),
+        ([8.5, 2.45], "the weight: which of the two conventions counts the plain condition as 0?"),
+        ([7.5, 2.45], "the weight: in the paper the plain condition has another weight than here"),
+        ([6.5, 2.75], "the prediction: from which answer is 7.5 counted, here and in the library?"),
+        ([6.5, 2.15], "the prediction: this puts the paper's weight into the library's formula"),
+        ([6.5, 3.75], "the prediction: this is 7.5 times one answer; where is the other one?"),
+        ([6.5, 2.25], "the prediction: this is the long arrow alone; what is it added to?"),
+        ([6.5, -1.75], "the prediction: this walks away from the prompt; from which answer to which does the arrow lead?"),
+        ([6.5, -2.05], "the prediction: it starts at the right answer and walks away from the other; turn the difference round"),
     ],
     tolerance=1e-3,
-)
+)  # fmt: skip
 
 conditional_first = FunctionExercise(
     lambda both, w: _combine(both[2:], both[:2], w),
@@ -57,33 +68,78 @@ conditional_first = FunctionExercise(
             lambda both, w: _combine(both[1::2], both[::2], w),
             "the halves are stacked one after the other, not in turns",
         ),
-        (lambda both, w: w * (both[:2] - both[2:]), "this is the amplified difference alone; what is it added to?"),
+        (lambda both, w: w * (both[:2] - both[2:]), "this is the longer arrow alone; what is it added to?"),
+        (
+            lambda both, w: _combine(both[1], both[0], w),
+            "this takes the first two rows; each half holds B of them: what does `chunk` do?",
+        ),
     ],
     cases=[(_both, 7.5), (_both, 0.0), (_both, 2.0)],
 )
 
-below_one = ValueExercise(
-    [0.775, 0.978],
+the_push = FunctionExercise(
+    _push,
     mistakes=[
-        ([0.978, 0.775], "these are the two values; which of the two programs skips guidance?"),
-        ([0.775, 0.775], "one of the two does something else at every scale up to 1"),
-        ([0.978, 0.978], "one of the two does take half of the condition"),
-        ([0.775, 0.5], "which half runs alone when guidance is skipped: the empty prompt, or the other one?"),
-        ([0.5, 0.978], "this is the course's value for a scale of 0"),
+        (_spoiled(sure=True), "this push is strongest where the class is certain; should it not be the other way round?"),
+        (_spoiled(noise=False), "this is the slope of the logarithm; what turns a slope (a score) into noise?"),
+        (lambda x, a, s_t, m, s: -_push(x, a, s_t, m, s), "right but for the sign: a score is minus the noise"),
+        (
+            _spoiled(variance=lambda a, s_t, s: s_t**2),
+            "the variance V: the class has a width of its own, and the level shrinks it",
+        ),
+        (
+            _spoiled(variance=lambda a, s_t, s: s**2 + s_t**2),
+            "the variance V: what does the forward jump do to the class's own spread?",
+        ),
+        (
+            _spoiled(variance=lambda a, s_t, s: a**2 * s + s_t**2),
+            "the variance V: s is a standard deviation; what adds up?",
+        ),
+        (
+            _spoiled(variance=lambda a, s_t, s: a * s**2 + s_t**2),
+            "the variance V: a factor before a random number changes its variance by what?",
+        ),
+        (_spoiled(slope=1), "half of it; look at the slope of the log odds once more"),
+        (_spoiled(odds=1), "how fast do the log odds grow with x? The doubt is computed from another slope"),
+        (_spoiled(slope=0.5, odds=0.5), "the log odds are four times too small: is it the *difference* of two squares?"),
+        (
+            lambda x, a, s_t, m, s: -s_t * 2 * a * m / (a**2 * s**2 + s_t**2),
+            "this is the push of one who is certain of nothing at all; where is the doubt?",
+        ),
+        (
+            lambda x, a, s_t, m, s: 1 / (1 + math.exp(2 * a * m * x / (a**2 * s**2 + s_t**2))),
+            "this is the doubt itself; the push is the doubt times a slope",
+        ),
     ],
-    tolerance=0.012,
-)
+    cases=[(0.0, 0.6, 0.8, 1.0, 0.5), (1.5, 0.6, 0.8, 1.0, 0.5), (-2.0, 0.6, 0.8, 1.0, 0.5), (0.7, 0.8, 0.6, 2.0, 1.2)],
+    names=["half-way between the classes", "on the right side", "on the wrong side", "other classes, m = 2 and s = 1.2"],
+)  # fmt: skip
 
 dynamic_threshold = FunctionExercise(
-    _threshold,
+    lambda x_0_hat, share: _pressed(x_0_hat, _limit(x_0_hat, share)),
     mistakes=[
         (_each_channel, "each colour got a limit of its own, which shifts the hues: one s for the whole picture"),
         (
             lambda x, share: x.clamp(-_limit(x, share), _limit(x, share)) / _limit(x, share),
             "a quiet picture was made louder: what should happen where s is below 1?",
         ),
-        (_one_limit, "one loud picture made the others fainter: each has its own s"),
+        (
+            lambda x, share: _pressed(x, torch.quantile(x.abs().flatten(), share)),
+            "one loud picture made the others fainter: each has its own s",
+        ),
+        (
+            lambda x, share: _pressed(x, torch.quantile(x.flatten(1), share, dim=1).view(-1, 1, 1, 1)),
+            "the quantile of the values themselves does not see the dark ones: of which sizes should it be?",
+        ),
+        (
+            lambda x, share: _pressed(x, x.abs().flatten(1).amax(1).view(-1, 1, 1, 1)),
+            "this takes the largest value, so a single pixel decides; where does `share` come in?",
+        ),
         (lambda x, share: x.clamp(-1, 1), "this is plain clipping; where does s come in?"),
+        (
+            lambda x, share: x.clamp(-1, 1) / _limit(x, share).clamp(min=1),
+            "this clips to [-1, 1] and then divides: is the picture not fainter than it should be?",
+        ),
         (
             lambda x, share: x.clamp(-_limit(x, share).clamp(min=1), _limit(x, share).clamp(min=1)),
             "after clipping to [-s, s] the picture still has to be brought back into [-1, 1]",
