@@ -62,7 +62,7 @@ def test_size_and_form(notebook):
 
 # ---------------------------------------------------------------- the reader's edition
 
-OLD_FORM = ["00", "07", "08", "09", "10", "11"]  # to be rewritten
+OLD_FORM = []
 READABLE = [path for path in ALL if path.stem[:2] not in OLD_FORM]
 readable = pytest.mark.parametrize("path", READABLE, ids=lambda p: p.stem)
 

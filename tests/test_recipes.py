@@ -400,14 +400,7 @@ def test_all_goes_on_behind_the_last_that_was_finished(monkeypatch, tmp_path):
     assert followed == ["a", "stop", "b", "c"] and not (tmp_path / "all.json").exists()
 
 
-OLDER = pytest.mark.xfail(
-    strict=True, reason="today's recipe is in training; the shipped weights are of the one before"
-)
-OLD_CARDS = ["digit-judge", "digit-unet", "mini-clip", "unet", "vae", "zoo-judge"]
-CARDS = [
-    pytest.param(path.parent, marks=OLDER if path.parent.name in OLD_CARDS else (), id=path.parent.name)
-    for path in sorted(weights.FOLDER.rglob("card.json"))
-]
+CARDS = [pytest.param(path.parent, id=path.parent.name) for path in sorted(weights.FOLDER.rglob("card.json"))]
 
 
 @pytest.mark.parametrize("folder", CARDS)

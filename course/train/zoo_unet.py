@@ -100,7 +100,7 @@ def store(trainer):
 RECIPE = Recipe(
     name="zoo-unet",
     folder=f"{weights.MINI}/unet",
-    steps=3_000,
+    steps=5_000,
     needs=("vae", "clip"),
     build=build,
     store=store,
