@@ -74,7 +74,7 @@ class Exercise:
         """The same for slips that only one kind of exercise can have."""
 
     def agree(self, differences, want):
-        """Whether all differences are numbers within their room; NaN and infinity agree with nothing."""
+        """Whether all differences are numbers within their room."""
         return all(not isinstance(d, str) and d <= self.room(w) < math.inf for d, w in zip(differences, want))
 
 
@@ -236,6 +236,8 @@ def _largest_difference(got, want):
         except OverflowError:
             return "this number has more than 300 digits; the right one is far smaller"
         except (TypeError, ValueError, RuntimeError):
+            if isinstance(got, dict) and got:  # what diffusers and transformers return
+                return f"this {type(got).__name__} holds its tensors by name: {', '.join(got)}; give one of them"
             more = f" of {got.dtype} on {got.device}" if isinstance(got, torch.Tensor) else ""
             return f"expected numbers, got {type(got).__name__}{more}"
         if got.numel() == 1 and want.dim() == 0:
@@ -247,9 +249,10 @@ def _largest_difference(got, want):
         return (
             f"{_called(tuple(want.shape))} asked for; this is {_called(shape).removesuffix(' is').removesuffix(' are')}"
         )
-    if not got.isfinite().all():
+    finite = got.isfinite()
+    if (finite != want.isfinite()).any():  # a usual mistake may end in NaN, and then agrees with it in the same places
         return "the answer holds values that are not finite (NaN or infinity)"
-    return (got - want).abs().max().item() if got.numel() else 0.0
+    return (got - want)[finite].abs().max().item() if finite.any() else 0.0
 
 
 def _called(shape):

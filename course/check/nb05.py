@@ -71,6 +71,11 @@ def _always_noise(x_t, t, eps_hat, noise, beta, alpha_bar):
     return _line_4(x_t, t, eps_hat, 0 * noise, beta, alpha_bar) + beta[t] ** 0.5 * noise
 
 
+def _one_too_early(x_t, t, v_hat, noise, beta, alpha_bar):
+    """Every array read at t - 1, as in programs that count the levels from 0."""
+    return _step(x_t, t, v_hat, noise, beta.roll(1), alpha_bar.roll(1))
+
+
 def _variance_as_factor(x_t, t, eps_hat, noise, beta, alpha_bar):
     return _line_4(x_t, t, eps_hat, beta[t] ** 0.5 * noise, beta, alpha_bar)
 
@@ -127,6 +132,7 @@ def _case(t, *kept):
 step_from_v = FunctionExercise(
     _step,
     mistakes=[
+        (_one_too_early, "your arrays are read at t - 1; here entry t belongs to level t"),
         (_with_eps(_always_noise), "right for t > 1; what does Algorithm 2 say about the last step?"),
         (_with_eps(_variance_as_factor), "you scale the fresh noise by a variance; a draw is scaled by its root"),
         (

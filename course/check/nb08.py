@@ -5,7 +5,7 @@ import math
 import torch
 import torch.nn.functional as F
 
-from course.check.engine import HINT, FunctionExercise, ValueExercise
+from course.check.engine import FunctionExercise, ValueExercise
 
 _generator = torch.Generator().manual_seed(0)
 _pictures, _texts = (torch.randn(n, 6, generator=_generator, dtype=torch.float64) for n in (3, 4))
@@ -16,6 +16,10 @@ loss_without_scale = ValueExercise(
     mistakes=[
         (0.0, "all choices are right, but how sure can a softmax be whose scores differ by 1?"),
         (math.log(32), "that is guessing, with 32 equal scores; here the right score is larger than the others by 1"),
+        (
+            math.log(math.e + 32) - 1,
+            "nearly: one text of the 32 is the right one; how many wrong ones does that leave in the sum?",
+        ),
         (math.log(32) - 1, "in the sum below the fraction line, which of the 32 terms is not e^0?"),
         (math.log(1 + 31 * math.exp(-1 / 0.07)), "that is the loss with CLIP's scale of 14.3; here it is 1"),
         (
@@ -63,6 +67,14 @@ read_pictures = FunctionExercise(
             "you divide by the scale; it is one over the temperature",
         ),
         (
+            lambda pictures, texts, scale: scale * _cosines(pictures, texts).softmax(dim=1),
+            "your rows sum to `scale`: the cosines are to be scaled before the softmax, not the probabilities after it",
+        ),
+        (
+            lambda pictures, texts, scale: (math.exp(scale) * _cosines(pictures, texts)).softmax(dim=1),
+            "`scale` is the number itself, such as 14.3; only where a network stores its logarithm is an `exp` needed",
+        ),
+        (
             lambda pictures, texts, scale: scale * _cosines(pictures, texts),
             "these scores are right; how do they become probabilities?",
         ),
@@ -103,19 +115,7 @@ def _later(q):
     return torch.ones(len(q), len(q)).triu(1).bool()
 
 
-class _LookBack(FunctionExercise):
-    """Values that are not finite agree with no mistake, so two frequent ones are told apart here."""
-
-    def compare(self, got, want, mistakes):
-        rows = got[0] if isinstance(got[0], torch.Tensor) and got[0].shape == want[0].shape else torch.zeros(1, 1)
-        if rows[0].isnan().all():
-            return HINT, "the first place has nowhere left to look, so its row is NaN; may a place look at itself?"
-        if rows.isneginf().any():
-            return HINT, "there is minus infinity in your weights: these are still scores; what makes weights of them?"
-        return super().compare(got, want, mistakes)
-
-
-look_back = _LookBack(
+look_back = FunctionExercise(
     lambda q, k: _scores(q, k).masked_fill(_later(q), -torch.inf).softmax(dim=1),
     mistakes=[
         (lambda q, k: _scores(q, k).softmax(dim=1), "every place looks everywhere; nothing is masked yet"),
@@ -146,6 +146,24 @@ look_back = _LookBack(
         (
             lambda q, k: _scores(q, k).masked_fill(torch.ones(len(q), len(q)).triu(0).bool(), -1e9).softmax(dim=1),
             "your mask covers the diagonal too; may a place look at itself?",
+        ),
+        (
+            lambda q, k: (
+                _scores(q, k).masked_fill(torch.ones(len(q), len(q)).triu(0).bool(), -torch.inf).softmax(dim=1)
+            ),
+            "the first place has nowhere left to look, so its row is NaN; may a place look at itself?",
+        ),
+        (
+            lambda q, k: _scores(q, k).masked_fill(torch.ones(len(q), len(q)).tril().bool(), -torch.inf).softmax(dim=1),
+            "you hide what a place may see: the last one has nowhere left to look, so its row is NaN. Hide the later places",
+        ),
+        (
+            lambda q, k: _scores(q, k).masked_fill(_later(q), -torch.inf),
+            "there is minus infinity in your weights: these are still scores; what makes weights of them?",
+        ),
+        (
+            lambda q, k: (q @ k.T / len(q) ** 0.5).masked_fill(_later(q), -torch.inf).softmax(dim=1),
+            "the mask is right; d under the root is the number of entries of a query, not the number of tokens",
         ),
         (
             lambda q, k: _scores(k, q).masked_fill(_later(q), -torch.inf).softmax(dim=1),

@@ -16,11 +16,11 @@ def _combine(eps_u, eps_c, w):
     return eps_u + w * (eps_c - eps_u)
 
 
-def _push(x_t, signal_t, std_t, m, s, variance=None, slope=2, sure=False, noise=True, odds=2):
+def _push(x_t, signal_t, std_t, m, s, variance=None, slope=2, sure=False, noise=True, odds=2, m_slope=1, m_odds=1):
     """eps_c - eps_u for the classes N(+-m, s^2), told the one at +m; the keywords spoil it."""
     variance = signal_t**2 * s**2 + std_t**2 if variance is None else variance(signal_t, std_t, s)
-    p = 1 / (1 + math.exp(-odds * signal_t * m * x_t / variance))
-    gradient = slope * signal_t * m / variance * (p if sure else 1 - p)
+    p = 1 / (1 + math.exp(-odds * signal_t * m**m_odds * x_t / variance))
+    gradient = slope * signal_t * m**m_slope / variance * (p if sure else 1 - p)
     return -std_t * gradient if noise else gradient
 
 
@@ -35,6 +35,10 @@ def _limit(x_0_hat, share):
 def _pressed(x_0_hat, s):
     s = s.clamp(min=1)
     return x_0_hat.clamp(-s, s) / s
+
+
+def _each_place(x_0_hat, share):
+    return _pressed(x_0_hat, torch.quantile(x_0_hat.abs(), share, dim=1, keepdim=True))
 
 
 def _each_channel(x_0_hat, share):
@@ -99,6 +103,15 @@ the_push = FunctionExercise(
             _spoiled(variance=lambda a, s_t, s: a * s**2 + s_t**2),
             "the variance V: a factor before a random number changes its variance by what?",
         ),
+        (
+            _spoiled(variance=lambda a, s_t, s: a**2 * 0.25 + s_t**2),
+            "the variance V: 0.25 was the square of section 4's standard deviation; here it is s",
+        ),
+        (_spoiled(m_slope=0), "right for m = 1; the slope of the log odds holds m too"),
+        (_spoiled(m_odds=0), "right for m = 1; the log odds hold m too, so the doubt depends on it"),
+        (_spoiled(m_slope=0, m_odds=0), "right for m = 1; where do the log odds hold m?"),
+        (_spoiled(m_odds=2), "right for m = 1; in the difference of the two squares m comes once, not squared"),
+        (_spoiled(m_slope=2, m_odds=2), "right for m = 1; m comes once in the log odds and once in their slope, not squared"),
         (_spoiled(slope=1), "half of it; look at the slope of the log odds once more"),
         (_spoiled(odds=1), "how fast do the log odds grow with x? The doubt is computed from another slope"),
         (_spoiled(slope=0.5, odds=0.5), "the log odds are four times too small: is it the *difference* of two squares?"),
@@ -134,6 +147,16 @@ dynamic_threshold = FunctionExercise(
         (
             lambda x, share: _pressed(x, x.abs().flatten(1).amax(1).view(-1, 1, 1, 1)),
             "this takes the largest value, so a single pixel decides; where does `share` come in?",
+        ),
+        (
+            _each_place,
+            "each place got a limit of its own, over its colours; put all numbers of a picture into one row first",
+        ),
+        (
+            lambda x, share: (
+                x.clamp(-_limit(x, share).clamp(max=1), _limit(x, share).clamp(max=1)) / _limit(x, share).clamp(max=1)
+            ),
+            "`clamp(max=1)` lets s be 1 at most; asked is that it be 1 at least",
         ),
         (lambda x, share: x.clamp(-1, 1), "this is plain clipping; where does s come in?"),
         (

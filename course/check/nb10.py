@@ -100,6 +100,18 @@ class _Loop(FunctionExercise):
             answers.append(function(sd._replace(scheduler=copy.deepcopy(sd.scheduler)), *case))
         return answers
 
+    def verdict(self, attempt):
+        status, message = super().verdict(attempt)
+        if "Output" in message and "by name" not in message:
+            message += (
+                ". A library's call returns its tensors by name: .sample (U-Net, decoder) or .prev_sample (scheduler)"
+            )
+        if "shapes cannot be multiplied" in message or "must match" in message:
+            message += (
+                ". The check's model is another, smaller one: does each tensor come from `sd`, `prompt` and `seed`?"
+            )
+        return status, message
+
 
 text_to_image = _Loop(
     _pipeline,
@@ -124,6 +136,15 @@ text_to_image = _Loop(
             partial(_drawn, guide=lambda u, c, w: c + w * (c - u)),
             "this is the paper's weight, which is one less than the library's: w = 1 should be the plain prompt",
         ),
+        (
+            partial(_drawn, guide=lambda u, c, w: u + w * (u - c)),
+            "this walks away from the prompt: the arrow leads from eps_u to eps_c",
+        ),
+        (lambda sd, prompt, seed, steps, w: _drawn(sd, prompt, 0, steps, w), "your start noise is the same for every seed"),
+        (lambda sd, prompt, seed, steps, w: _drawn(sd, prompt, seed, 1, w), "one step is right; where do the other `steps` go?"),
+        (lambda sd, prompt, seed, steps, w: _drawn(sd, prompt, seed, 25, w), "you walk 25 steps, whatever `steps` says"),
+        (lambda sd, prompt, seed, steps, w: _drawn(sd, prompt, seed, 50, w), "you walk 50 steps, whatever `steps` says"),
+        (lambda sd, prompt, seed, steps, w: _drawn(sd, prompt, seed, steps, 7.5), "you guide with 7.5, whatever `w` says"),
         (
             partial(_drawn, factor=lambda z, s: z),
             "the walk is right; the decoder expects the latent in its own units (section 7, and notebook 07)",
