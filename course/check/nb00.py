@@ -119,6 +119,12 @@ to_pixels = FunctionExercise(
         (lambda x: (x * 127.5).round().clamp(0, 255), "the dark half has become black; at which number should -1 lie?"),
         (lambda x: (x * 127.5 + 1).round().clamp(0, 255), "1 is added too late: to x, or to x * 127.5?"),
         (lambda x: x * 127.5 + 1, "is 1 added to x, or to x * 127.5? And there is more to do"),
+        (
+            lambda x: ((x + 1) * 127.5).round() % 256,
+            "a byte begins again at 0 after 255: keep the numbers inside before they become bytes",
+        ),
+        (lambda x: x / 127.5 - 1, "that is the way from the file to the model; solve it for p"),
+        (lambda x: ((x + 1) * 127.5).round().clamp(-1, 1), "clamp(-1, 1) fits x; which limits have the pixels?"),
         (lambda x: (x.clamp(-1, 1).round() + 1) * 127.5, "rounded too early: only black, grey and white are left"),
     ],
     cases=[(_inside,), (_between,), (_outside,)],

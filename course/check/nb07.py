@@ -27,6 +27,7 @@ latent_numbers = ValueExercise(
         ([16384, 32768], "this is the square picture of 512 x 512; here one side is longer"),
         ([18432, 36864], "a cell does not hold the three colours; how many channels has the latent?"),
         ([147456, 294912], "divide both sides by the autoencoder's factor, not the number of pixels"),
+        ([98304, 196608], "both sides are divided by 4; how many pixels wide is a cell?"),
         ([1179648, 2359296], "these are the picture's own numbers; by what is each side divided?"),
     ],
     tolerance=1e-6,
@@ -97,6 +98,7 @@ errors_left = ValueExercise(
     [0.5, 2.0, 2.0],
     mistakes=[
         ([0.5, 0.5, 0.5], "the dial is being turned: does the decoder still listen to a code that costs so much?"),
+        ([0.5, 1.5, 2.0], "at w = 4 the error w / 2 of a code in use is as large as that without any code"),
         ([0.5, 2.0, 8.0], "w / 2 holds while the code is in use; can more be lost than everything?"),
         ([0.5, 1.0, 2.0], "at w = 4 half of w is already as much as the whole; what is left then?"),
         ([0.5, 1.0, 1.0], "this is the root of the variance, halved; the error without any code is given in the text"),
