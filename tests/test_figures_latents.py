@@ -108,3 +108,11 @@ def test_frozen_norms_are_right_the_first_time_and_then_do_not_look():
     y = torch.randn(2, 4, 7, generator=torch.Generator().manual_seed(2))
     want = flat(y)
     assert_close(latents.freeze_norms(nn.Sequential(flat))(y), want)
+
+
+def test_numerals_move_apart_and_only_those_that_touch():
+    places = torch.tensor([[0.0, 0.0], [0.1, 0.0], [0.0, 0.0], [3.0, 0.0]])
+    moved = latents.apart(places, gap=0.5)
+    assert torch.pdist(moved).min() >= 0.5
+    torch.testing.assert_close(moved[3], places[3], atol=0.01, rtol=0)
+    assert latents.apart(places[[0, 3]], gap=0.5).equal(places[[0, 3]])

@@ -31,8 +31,9 @@ def tiles(z):
 
 
 def plane(codes, labels, ax=None, limits=4.0, title=None, prior=True):
-    """Codes `[N, 2]` as dots in the colour of their label 0..9, that numeral large where the label's codes are on average.
+    """Codes `[N, 2]` as dots in the colour of their label 0..9, that numeral large at the median of the label's codes.
 
+    Numerals that would cover each other are moved apart, each with a line to its place.
     prior: circles of radius 1 and 2 about 0, between which and inside which standard normal draws fall. Returns the axes.
     """
     ax = viz.cloud(codes[:0], ax, limits=limits, title=title, names=NAMES)
@@ -40,15 +41,34 @@ def plane(codes, labels, ax=None, limits=4.0, title=None, prior=True):
     for k in labels.unique().tolist():
         own = p[labels == k]
         ax.scatter(own[:, 0], own[:, 1], s=5, color=TEN[k], alpha=0.55, linewidths=0)
-    for k in labels.unique().tolist():
-        x, y = p[labels == k].median(dim=0).values.tolist()
+    kinds = labels.unique().tolist()
+    middles = torch.stack([p[labels == k].median(dim=0).values for k in kinds])
+    wide = ax.get_window_extent().width / ax.figure.dpi * 72  # of the window, in points; a numeral's plate has 12
+    for k, (x, y), (to_x, to_y) in zip(kinds, middles.tolist(), apart(middles, 2 * limits * 12.5 / wide).tolist()):
+        if (x, y) != (to_x, to_y):
+            ax.plot([x, to_x], [y, to_y], color=TEN[k], lw=1.0, zorder=2.5)
         plate = {"boxstyle": "circle,pad=0.12", "fc": "white", "ec": TEN[k], "lw": 1.2, "alpha": 0.85}
-        ax.text(
-            x, y, str(k), ha="center", va="center", fontsize=9, weight="bold", color=TEN[k], bbox=plate, clip_on=True
-        )
+        style = {"ha": "center", "va": "center", "fontsize": 9, "weight": "bold", "color": TEN[k]}
+        ax.text(to_x, to_y, str(k), bbox=plate, clip_on=True, **style)
     if prior:
         prior_circles(ax)
     return ax
+
+
+def apart(places, gap):
+    """Places `[K, 2]`, those of them moved that are nearer than `gap` to another, until none is."""
+    if len(places) < 2 or torch.pdist(places).min() >= gap:
+        return places
+    turn = torch.arange(len(places)) * 2.4  # so that equal places part in all directions
+    moved = places + 1e-3 * gap * torch.stack([turn.cos(), turn.sin()], dim=1)
+    for _ in range(500):
+        ways = moved[:, None] - moved  # [K, K, 2], from each to each
+        far = ways.norm(dim=2).fill_diagonal_(torch.inf)
+        if far.min() >= gap:
+            break
+        push = (1.02 * gap - far).clamp(min=0) / far  # [K, K]
+        moved = moved + 0.1 * (push[..., None] * ways).sum(dim=1)
+    return moved
 
 
 def prior_circles(ax):

@@ -30,16 +30,17 @@ def moment(numbered):
 
 
 def draw_map(rows, extras, digit, columns=6):
-    """Stations of the notebooks `rows`, joined by arrows, and after the last the `extras` in dashed frames. Returns the axes.
+    """Stations of the notebooks `rows`, joined by arrows, and before the first the `extras` in dashed frames. Returns the axes.
 
     rows, extras: of course.index. digit: a picture `[1, 28, 28]` in [-1, 1] that some of the stations show.
     """
-    places = [(WIDE * (i % columns), -HIGH * (i // columns)) for i in range(len(rows) + len(extras))]
-    lines = -(-len(places) // columns)
-    ax = viz.panels(width=1.25 * columns, height=1.55 * lines)
-    ax.set(xlim=(-0.3, WIDE * columns - 0.2), ylim=(-HIGH * lines + 0.85, 1.08), aspect="equal")
+    places = [(WIDE * (i % columns), -HIGH * (i // columns)) for i in range(len(rows))]
+    before = [(-WIDE, -HIGH * i) for i in range(len(extras))]
+    lines = max(-(-len(rows) // columns), len(extras))
+    ax = viz.panels(width=1.1 * (columns + 1), height=1.4 * lines)
+    ax.set(xlim=(-WIDE - 0.3, WIDE * columns - 0.2), ylim=(-HIGH * lines + 0.85, 1.08), aspect="equal")
     ax.set_axis_off()
-    for (x, y), row in zip(places, [*rows, *extras]):
+    for (x, y), row in zip([*places, *before], [*rows, *extras]):
         frame = ax.inset_axes((x, y, 1, 1), transform=ax.transData)
         frame.set(xticks=[], yticks=[], xlim=(0, 1), ylim=(0, 1))
         frame.spines[:].set(visible=True, color=viz.DATA if row in rows else viz.NOISE, lw=1.2)
@@ -47,11 +48,8 @@ def draw_map(rows, extras, digit, columns=6):
         THEMES.get(row.number, words)(frame, digit)
         number = row.number if row in rows else "extra"
         ax.text(x + 0.5, y - 0.06, f"{number}\n{textwrap.fill(row.title, 15)}", ha="center", va="top", fontsize=8)
-    for i, (x, y) in enumerate(places[: len(rows)]):
-        if i:  # an arrow arrives at each but the first
-            ax.annotate(
-                "", (x - 0.06, y + 0.5), (x - 0.5, y + 0.5), arrowprops={"arrowstyle": "-|>", "color": viz.TRUTH}
-            )
+    for x, y in places[1:]:  # an arrow arrives at each but the first
+        ax.annotate("", (x - 0.06, y + 0.5), (x - 0.5, y + 0.5), arrowprops={"arrowstyle": "-|>", "color": viz.TRUTH})
     return ax
 
 
