@@ -169,18 +169,6 @@ def histogram(samples, xlabel, ax=None, density=None, bins=60, limits=None,
     return ax
 
 
-def arrows(places, directions, ax=None, color=PREDICTION, limits=2.5, title=None, length=0.25):
-    """A field of vectors in the plane. places, directions: `[N, 2]`. Returns the axes.
-
-    length: of the longest arrow, in the units of the window; a colour stands for all. Very short ones stay visible as dots.
-    """
-    ax = cloud(places[:0], ax, limits=limits, title=title)
-    p, d = _numbers(places), _numbers(directions)
-    d = d * (length / max(np.linalg.norm(d, axis=1).max(), 1e-12))
-    ax.quiver(p[:, 0], p[:, 1], d[:, 0], d[:, 1], color=color, angles="xy", scale_units="xy", scale=1, width=0.005)
-    return ax
-
-
 def paths(walks, ax=None, color=PREDICTION, limits=2.5, title=None, width=0.8):
     """Trajectories in the plane, `[N, steps, 2]`, each with a dot where it ends. Returns the axes."""
     ax = cloud(walks[:, -1], ax, color, limits, title, size=10)
@@ -239,52 +227,6 @@ def bars(values, ylabel, ax=None, title=None, color=DATA, form="{:.3g}", level=N
     return ax
 
 
-def chain(pictures, names, forward, back, ax=None):
-    """Pictures `[N, C, H, W]` in [-1, 1] in a row, joined by solid arrows to the right and dashed ones back.
-
-    names: N texts under the pictures; forward, back: N - 1 texts at the arrows between them. Returns the axes.
-    """
-    ax = ax or panels(width=2.1 * len(names), height=1.7)
-    for i, (picture, name) in enumerate(zip(_numbers(pictures).clip(-1, 1) / 2 + 0.5, names)):
-        shown = picture.transpose(1, 2, 0).squeeze()
-        ax.imshow(shown, cmap="gray", vmin=0, vmax=1, extent=(2 * i, 2 * i + 1, 0, 1), interpolation="nearest")
-        ax.text(2 * i + 0.5, -0.06, name, ha="center", va="top", fontsize=10)
-    for i, (there, home) in enumerate(zip(forward, back)):
-        for text, y, tail, head, style in [(there, 0.68, 0.06, 0.94, "-"), (home, 0.32, 0.94, 0.06, "--")]:
-            arrow = {"arrowstyle": "-|>", "linestyle": style, "color": TRUTH, "shrinkA": 0, "shrinkB": 0}
-            ax.annotate("", (2 * i + 1 + head, y), (2 * i + 1 + tail, y), arrowprops=arrow)
-            up = style == "-"
-            ax.text(2 * i + 1.5, y + (0.05 if up else -0.07), text, ha="center", va="bottom" if up else "top")
-    ax.set(xlim=(-0.1, 2 * len(names) - 0.9), ylim=(-0.35, 1.05), aspect="equal")
-    ax.set_axis_off()
-    return ax
-
-
-def u_shape(down, up, ax=None, title=None, bridge="copy"):
-    """A U-Net as boxes. Returns the axes.
-
-    down, up: the texts of the levels, finest first; the last of `down` is the bottom. bridge: the text between them.
-    """
-    ax = ax or panels(width=4.6, height=3.4)
-    box = dict(boxstyle="round,pad=0.35", facecolor="white", edgecolor=DATA)
-    away = 5 + 6 * max(text.count("\n") + 1 for text in [*down, *up])  # points from a box's centre to its edge
-    arrow = dict(arrowstyle="->", color=TRUTH, shrinkA=away, shrinkB=away)
-    depth = len(down) - 1
-    left = [(0.6 * level, -level) for level in range(depth)] + [(0.6 * depth + 0.7, -depth)]
-    right = [(1.2 * depth + 1.4 - 0.6 * level, -level) for level in range(depth)]
-    for place, text in zip(left + right, [*down, *up]):
-        ax.text(*place, text, ha="center", va="center", bbox=box, fontsize=8)
-    for way in (left, [left[-1], *reversed(right)]):
-        for start, end in zip(way, way[1:]):
-            ax.annotate("", end, start, arrowprops=arrow)
-    for start, end in zip(left, right):
-        ax.annotate("", end, start, arrowprops=arrow | dict(color=RED, linestyle="--", shrinkA=38, shrinkB=38))
-        ax.text((start[0] + end[0]) / 2, start[1] + 0.12, bridge, ha="center", color=RED, fontsize=8)
-    ax.set(xlim=(-0.7, 1.2 * depth + 2.1), ylim=(-depth - 0.5, 0.6), title=title)
-    ax.axis("off")
-    return ax
-
-
 def xticks(ax, values):
     """Tick marks at these x alone, written as plain numbers, also on a logarithmic axis. Returns the axes."""
     ax.minorticks_off()
@@ -303,23 +245,6 @@ def row(draw, things, *args, width=2.4, height=2.2, sharey=False, **kwargs):
     return axes
 
 
-def numerals(points, labels, ax=None, limits=3.5, title=None, size=22):
-    """Points `[N, 2]` in the plane, each drawn as its label 0..9, in that numeral's colour. Returns the axes."""
-    ax = cloud(points[:0], ax, limits=limits, title=title, names=("$z_1$", "$z_2$"))
-    p, labels = _numbers(points), _numbers(labels).astype(int)
-    for k in np.unique(labels):
-        chosen = p[labels == k]
-        ax.scatter(chosen[:, 0], chosen[:, 1], s=size, color=COLORS[k % len(COLORS)], marker=f"${k}$", linewidths=0)
-    return ax
-
-
 def wrapped(texts, width):
     """The texts, each broken into lines of at most `width` letters, as a list."""
     return [textwrap.fill(text, width) for text in texts]
-
-
-def overlay(picture, cells):
-    """The picture `[3, H, W]` in [-1, 1] as if lit by a map `[h, w]`: bright at its highest cells, dark elsewhere."""
-    light = (cells - cells.min()) / (cells.max() - cells.min()).clamp(min=1e-12)
-    light = torch.nn.functional.interpolate(light[None, None], picture.shape[1:], mode="bilinear")[0]
-    return (picture + 1) * (0.15 + 0.85 * light) - 1

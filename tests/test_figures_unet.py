@@ -7,7 +7,7 @@ from torch import nn
 from torch.testing import assert_close
 
 from course import toy_ddpm, viz
-from course.figures import convolution, scenes, unet
+from course.figures import convolution, scenes, stages, unet
 from course.mini_rivals import MLP, Bottleneck, Transformer
 from course.mini_unet import MiniUNet
 
@@ -49,17 +49,17 @@ def test_the_u_names_every_stage_and_colours_those_that_are_lit():
 
 def test_watch_gives_all_answers_and_takes_its_hooks_off():
     model = MiniUNet(channels=(16, 32))
-    answers = unet.watch(model, torch.zeros(2, 1, 28, 28), torch.tensor([5, 6]))
+    answers = stages.watch(model, torch.zeros(2, 1, 28, 28), torch.tensor([5, 6]))
     assert list(answers) == unet.STAGES and answers["mid.1"].shape == (2, 32, 7, 7)
     assert not any(layer._forward_hooks for layer in model.modules())
     assert not answers["conv_out"].requires_grad
     with pytest.raises(ValueError):
-        unet.watch(model, torch.zeros(2, 1, 27, 27), torch.tensor([5, 6]))
+        stages.watch(model, torch.zeros(2, 1, 27, 27), torch.tensor([5, 6]))
     assert not any(layer._forward_hooks for layer in model.modules())
 
 
 def test_receptive_fields_are_those_of_the_formula():
-    fields = unet.receptive_field(MiniUNet(channels=(16, 32)))
+    fields = stages.receptive_field(MiniUNet(channels=(16, 32)))
     assert [fields[stage] for stage in unet.STAGES[:6]] == [6, 14, 18, 34, 50, 96]
 
 
@@ -67,25 +67,25 @@ def test_explained_is_one_for_what_can_be_read_and_zero_for_noise(generator):
     target = torch.randn(20, 1, 28, 28, generator=generator)
     h = F.pixel_unshuffle(target, 2)
     mixed = torch.einsum("ij,bjhw->bihw", torch.randn(4, 4, generator=generator), h) + 3
-    assert unet.explained(mixed, target) > 0.999
-    assert abs(unet.explained(torch.randn(h.shape, generator=generator), target)) < 0.02
-    assert 0.4 < unet.explained(h + torch.randn(h.shape, generator=generator), target) < 0.6
+    assert stages.explained(mixed, target) > 0.999
+    assert abs(stages.explained(torch.randn(h.shape, generator=generator), target)) < 0.02
+    assert 0.4 < stages.explained(h + torch.randn(h.shape, generator=generator), target) < 0.6
 
 
 def test_operate_changes_one_block_and_nothing_afterwards(generator):
-    model = unet.drawn_anew(MiniUNet(channels=(16, 32))).requires_grad_(False)
+    model = stages.drawn_anew(MiniUNet(channels=(16, 32))).requires_grad_(False)
     denoiser = toy_ddpm.Denoiser(model, toy_ddpm.linear())
     x_t = torch.randn(3, 1, 28, 28, generator=generator)
     untouched = denoiser(x_t, 500)[0]
     for block in (0, 1):
-        assert_close(unet.operate(denoiser, x_t, 500, block, lambda h: h), untouched)
-        assert not torch.allclose(unet.operate(denoiser, x_t, 500, block, lambda h, factor: factor * h, 0), untouched)
+        assert_close(stages.operate(denoiser, x_t, 500, block, lambda h: h), untouched)
+        assert not torch.allclose(stages.operate(denoiser, x_t, 500, block, lambda h, factor: factor * h, 0), untouched)
     assert_close(denoiser(x_t, 500)[0], untouched)
 
 
 def test_places_for_half():
     weights = torch.tensor([[0.6, 0.2, 0.1, 0.1], [0.25, 0.25, 0.25, 0.25], [0.1, 0.3, 0.3, 0.3]])
-    assert unet.places_for_half(weights).tolist() == [1, 2, 2]
+    assert stages.places_for_half(weights).tolist() == [1, 2, 2]
 
 
 def test_attention_is_brightest_at_its_largest_weight():
@@ -100,16 +100,16 @@ def test_multiplications_of_a_known_layer():
         def forward(self, x_t, t):
             return super().forward(x_t)
 
-    assert unet.multiplications(Known(1, 5, 3, padding=1, bias=False), 10) == 10 * 10 * 5 * 9
+    assert stages.multiplications(Known(1, 5, 3, padding=1, bias=False), 10) == 10 * 10 * 5 * 9
 
 
 def test_bars_have_their_own_limits():
-    ax = unet.bars_with_limits({"a": 0.9, "b": 0.2}, {"a": 0.7}, "loss")
+    ax = stages.bars_with_limits({"a": 0.9, "b": 0.2}, {"a": 0.7}, "loss")
     assert [line.get_ydata()[0] for line in ax.lines] == [0.7]
 
 
 def test_the_longer_runs_are_there_in_order():
-    runs = unet.long_runs("all levels")
+    runs = stages.long_runs("all levels")
     assert {"bottleneck", "no bridges", "U-Net", "transformer"} <= set(runs)
     for found in runs.values():
         assert list(found) == sorted(found)

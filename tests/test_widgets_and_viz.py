@@ -118,20 +118,8 @@ def test_what_is_no_picture_is_not_drawn(x, said):
         viz.images(x)
 
 
-def test_overlay_keeps_the_brightest_cell_and_darkens_the_others():
-    cells, white = torch.tensor([[0.0, 1.0], [2.0, 3.0]]), torch.ones(3, 2, 2)
-    torch.testing.assert_close(viz.overlay(white, cells)[0], 2 * (0.15 + 0.85 * cells / 3) - 1)
-    assert viz.overlay(white, torch.ones(2, 2)).isfinite().all()
-
-
 def test_wrapped_breaks_between_words():
     assert viz.wrapped(["a dog with glasses"], 10) == ["a dog with\nglasses"]
-
-
-def test_numerals_draws_every_point_once():
-    ax = viz.numerals(torch.arange(8.0).view(4, 2), torch.tensor([3, 3, 9, 0]))
-    drawn = sorted(tuple(p) for group in ax.collections for p in group.get_offsets().tolist())
-    assert drawn == [(0.0, 1.0), (2.0, 3.0), (4.0, 5.0), (6.0, 7.0)]
 
 
 def painter(cells=4):

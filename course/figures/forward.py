@@ -8,6 +8,27 @@ import torch
 from course import viz
 
 
+def chain(pictures, names, forward, back, ax=None):
+    """Pictures `[N, C, H, W]` in [-1, 1] in a row, joined by solid arrows to the right and dashed ones back.
+
+    names: N texts under the pictures; forward, back: N - 1 texts at the arrows between them. Returns the axes.
+    """
+    ax = ax or viz.panels(width=2.1 * len(names), height=1.7)
+    for i, (picture, name) in enumerate(zip(pictures.clamp(-1, 1) / 2 + 0.5, names)):
+        shown = picture.permute(1, 2, 0).squeeze()
+        ax.imshow(shown, cmap="gray", vmin=0, vmax=1, extent=(2 * i, 2 * i + 1, 0, 1), interpolation="nearest")
+        ax.text(2 * i + 0.5, -0.06, name, ha="center", va="top", fontsize=10)
+    for i, (there, home) in enumerate(zip(forward, back)):
+        for text, y, tail, head, style in [(there, 0.68, 0.06, 0.94, "-"), (home, 0.32, 0.94, 0.06, "--")]:
+            arrow = {"arrowstyle": "-|>", "linestyle": style, "color": viz.TRUTH, "shrinkA": 0, "shrinkB": 0}
+            ax.annotate("", (2 * i + 1 + head, y), (2 * i + 1 + tail, y), arrowprops=arrow)
+            up = style == "-"
+            ax.text(2 * i + 1.5, y + (0.05 if up else -0.07), text, ha="center", va="bottom" if up else "top")
+    ax.set(xlim=(-0.1, 2 * len(names) - 0.9), ylim=(-0.35, 1.05), aspect="equal")
+    ax.set_axis_off()
+    return ax
+
+
 def strip(pictures, levels, rows=None, scale=1.1, name="t"):
     """Noisy pictures, a list of `[1, C, H, W]` row by row, black at -2.5 and white at 2.5, the level over each column.
 
