@@ -77,7 +77,7 @@ SETTINGS = {
         one_of("float16", "bfloat16", "float32"), "float16 for the full weights on a GPU, else float32",
     ),
     "COURSE_STEPS": Setting(
-        "steps a picture of notebooks 10 and 11 and of the demo takes", 25, "a whole number from 2 to 999", whole_number(2, 999)
+        "steps per picture in notebooks 10 and 11 and in the demo", 25, "a whole number from 2 to 999", whole_number(2, 999)
     ),
     "COURSE_SCREENSHOTS": Setting(
         "where the browser tests put what they saw", None, "a folder", place, "nowhere"

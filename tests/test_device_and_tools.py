@@ -1,5 +1,6 @@
 """The choice of device, the list of notebooks, and the tool that stores them."""
 
+import json
 import re
 import sys
 
@@ -131,3 +132,9 @@ def test_tidy_drops_what_depends_on_machine_and_moment():
     assert cell.outputs[0]["data"] == {"text/plain": "[explorer] run this cell to move the sliders"}
     assert cell.outputs[2]["data"] == {"text/plain": "[painter] run this cell to paint"}
     assert cell.outputs[1].text == "100%| done\nend\n"
+
+
+def test_every_notebook_announces_the_minutes_that_are_counted():
+    for row in index.rows() + index.extras():
+        first = "".join(json.loads(row.path.read_bytes())["cells"][0]["source"])
+        assert f"<!-- minutes -->{store.told(row.path)}<!-- /minutes -->" in first, row.name

@@ -67,11 +67,15 @@ def store(path, address):
     tidy(notebook)
     unfinished = path.with_suffix(".unfinished")
     nbformat.write(notebook, unfinished)
-    first, (reading, exercises) = notebook.cells[0], index.minutes(unfinished)
-    told = f"About {rounded(reading + exercises)} minutes, {exercises} of them for the exercises."
-    first.source = between_marks(first.source, {"minutes": told})
+    notebook.cells[0].source = between_marks(notebook.cells[0].source, {"minutes": told(unfinished)})
     nbformat.write(notebook, unfinished)
     os.replace(unfinished, path)
+
+
+def told(path):
+    """How many minutes a stored notebook announces, in words."""
+    reading, exercises = index.minutes(path)
+    return f"About {rounded(reading + exercises)} minutes, {exercises} of them for the exercises."
 
 
 def rounded(minutes):

@@ -46,16 +46,16 @@ def _each_channel(x_0_hat, share):
 
 
 two_conventions = ValueExercise(
-    [6.5, 2.45],
+    [8, 2.9],
     mistakes=[
-        ([8.5, 2.45], "the weight: which of the two conventions counts the plain condition as 0?"),
-        ([7.5, 2.45], "the weight: in the paper the plain condition has another weight than here"),
-        ([6.5, 2.75], "the prediction: from which answer is 7.5 counted, here and in the library?"),
-        ([6.5, 2.15], "the prediction: this puts the paper's weight into the library's formula"),
-        ([6.5, 3.75], "the prediction: this is 7.5 times one answer; where is the other one?"),
-        ([6.5, 2.25], "the prediction: this is the long arrow alone; what is it added to?"),
-        ([6.5, -1.75], "the prediction: this walks away from the prompt; from which answer to which does the arrow lead?"),
-        ([6.5, -2.05], "the prediction: it starts at the right answer and walks away from the other; turn the difference round"),
+        ([10, 2.9], "the weight: which of the two conventions counts the plain condition as 0?"),
+        ([9, 2.9], "the weight: in the paper the plain condition has another weight than here"),
+        ([8, 3.2], "the prediction: from which answer is 9 counted, here and in the library?"),
+        ([8, 2.6], "the prediction: this puts the paper's weight into the library's formula"),
+        ([8, 4.5], "the prediction: this is 9 times one answer; where is the other one?"),
+        ([8, 2.7], "the prediction: this is the long arrow alone; what is it added to?"),
+        ([8, -2.2], "the prediction: this walks away from the prompt; from which answer to which does the arrow lead?"),
+        ([8, -2.5], "the prediction: it starts at the right answer and walks away from the other; turn the difference round"),
     ],
     tolerance=1e-3,
 )  # fmt: skip
