@@ -51,6 +51,16 @@ def frechet_distance(a, b):
     return (mean + cov_a.trace() + cov_b.trace() - 2 * roots.sum()).item()
 
 
+def rows_like(labels, digits, generator):
+    """Rows of `digits` drawn by chance, as many of each label as in `labels`. Raises ValueError where one has too few."""
+    order, rows = torch.randperm(len(digits.labels), generator=generator), []
+    for label, count in enumerate(labels.cpu().bincount()):
+        rows.append(order[digits.labels[order] == label][:count])
+        if (found := len(rows[-1])) < count:
+            raise ValueError(f"{count} digits {label} are wanted, but there are {found}: ask for fewer labels")
+    return torch.cat(rows)
+
+
 def real_distance(judge, digits, labels, test_images, draws=10, seed=0):
     """What real digits would get: the Fréchet distance of as many of the same labels. Returns the mean of the draws and their std.
 
@@ -58,19 +68,12 @@ def real_distance(judge, digits, labels, test_images, draws=10, seed=0):
     and would flatter drawn digits whose labels were asked for in turn. digits: `data.Digits` to draw from; labels: long
     `[N]`, those asked for; test_images: what the distance is taken to. Raises ValueError where a label has too few digits.
     """
-    wanted = labels.cpu().bincount()
-    here = digits.labels.bincount(minlength=len(wanted))
-    for label, count in enumerate(wanted):
-        if here[label] < count:
-            raise ValueError(f"{count} digits {label} are wanted, but there are {here[label]}: ask for fewer labels")
     _check(judge, digits.images, "the digits")
     _check(judge, test_images, "the test digits")
     test, generator, distances = in_batches(judge.features, test_images), torch.Generator().manual_seed(seed), []
     for _ in range(draws):
-        order = torch.randperm(len(digits.labels), generator=generator)
-        rows = [order[digits.labels[order] == label][:count] for label, count in enumerate(wanted)]
-        features = in_batches(judge.features, digits.images[torch.cat(rows)])
-        distances.append(frechet_distance(features, test))
+        rows = rows_like(labels, digits, generator)
+        distances.append(frechet_distance(in_batches(judge.features, digits.images[rows]), test))
     distances = torch.tensor(distances)
     return distances.mean().item(), distances.std().item()
 

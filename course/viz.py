@@ -148,59 +148,41 @@ def lines(x, ys, xlabel, ylabel, ax=None, logx=False, logy=False, title=None, st
     return ax
 
 
-def histogram(samples, xlabel, ax=None, density=None, bins=60, limits=None,
-              color=DATA, label=None, title=None, filled=True, **window):  # fmt: skip
-    """Samples (any shape) as a histogram of area 1, and a density over it in black.
+def histogram(
+    samples, xlabel, ax=None, bins=60, limits=None, color=DATA, label=None, title=None, filled=True, **window
+):
+    """Samples (any shape) as a histogram of area 1. Returns the axes.
 
-    density: function of x. filled: False for an outline, to lie over another histogram.
-    window: keywords of `Axes.set`, such as ylim or yscale. Returns the axes.
+    filled: False for an outline, to lie over another histogram. window: keywords of `Axes.set`, such as ylim or yscale.
     """
     ax = ax or panels(width=3.4, height=2.4)
     values = _numbers(samples).ravel()
     limits = limits or (values.min(), values.max())
     style = {"alpha": 0.65} if filled else {"histtype": "step", "lw": 1.3}
     ax.hist(values, bins=bins, range=limits, density=True, color=color, label=label, **style)
-    if density is not None:
-        grid = np.linspace(*limits, 400)
-        ax.plot(grid, _numbers(density(torch.from_numpy(grid))), color=TRUTH, lw=1.3, label="theory")
     ax.set(xlabel=xlabel, ylabel="density", xlim=limits, title=title, **window)
-    if label is not None or density is not None:
+    if label is not None:
         ax.legend()
     return ax
 
 
-def paths(walks, ax=None, color=PREDICTION, limits=2.5, title=None, width=0.8):
-    """Trajectories in the plane, `[N, steps, 2]`, each with a dot where it ends. Returns the axes."""
-    ax = cloud(walks[:, -1], ax, color, limits, title, size=10)
-    for walk in _numbers(walks):
-        ax.plot(walk[:, 0], walk[:, 1], color=color, lw=width, alpha=0.7)
-    return ax
-
-
-def cloud(
-    points, ax=None, color=DATA, limits=2.5, title=None, size=4, label=None, names=("$x_1$", "$x_2$"), diagonal=False
-):
-    """Points `[N, 2]` in the plane, equal scales. Returns the axes.
-
-    limits: half the width of the window; names: of the two axes; diagonal: draw the line of equal values too.
-    """
+def cloud(points, ax=None, color=DATA, limits=2.5, title=None, size=4, label=None, names=("$x_1$", "$x_2$")):
+    """Points `[N, 2]` in the plane, equal scales. limits: half the width; names: of the two axes. Returns the axes."""
     ax = ax or panels(width=2.4, height=2.5)
     p, window = _numbers(points), (-limits, limits)
     ax.scatter(p[:, 0], p[:, 1], s=size, color=color, alpha=0.55, linewidths=0, label=label)
-    if diagonal:
-        ax.plot(window, window, color=TRUTH, lw=0.8)
     ax.set(xlim=window, ylim=window, aspect="equal", title=title, xlabel=names[0], ylabel=names[1])
     ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     ax.yaxis.set_major_locator(MaxNLocator(5, integer=True))
     return ax
 
 
-def clouds(rows, column_titles, limits=2.5, colors=(DATA, PREDICTION), size=3):
+def clouds(rows, column_titles, limits=2.5, colors=(DATA, PREDICTION)):
     """Rows of clouds in equal windows. rows: dict name -> list of points `[N, 2]`; colors: one a row. Returns axes."""
     axes = panels(len(rows), len(column_titles), width=1.65, height=1.75, squeeze=False)
     for line, (name, row_of_points), color in zip(axes, rows.items(), colors):
         for ax, points, title in zip(line, row_of_points, column_titles):
-            cloud(points, ax, color, limits, f"{name}, {title}", size)
+            cloud(points, ax, color, limits, f"{name}, {title}", size=3)
     return axes
 
 
@@ -214,10 +196,10 @@ def heatmap(matrix, xlabel, ylabel, ax=None, title=None, limits=None, cmap="viri
     return ax
 
 
-def bars(values, ylabel, ax=None, title=None, color=DATA, form="{:.3g}", level=None):
+def bars(values, ylabel, ax=None, title=None, form="{:.3g}", level=None):
     """Labelled bars with their numbers. values: label -> number; level: a height to compare with. Returns the axes."""
     ax = ax or panels(width=max(2.4, 0.9 * len(values)), height=2.4)
-    drawn = ax.bar(list(values), [float(v) for v in values.values()], color=color, width=0.6)
+    drawn = ax.bar(list(values), [float(v) for v in values.values()], color=DATA, width=0.6)
     numbers, plate = [form.format(float(v)) for v in values.values()], {"fc": "white", "ec": "none", "pad": 0.5}
     ax.bar_label(drawn, numbers, padding=2, bbox=plate)
     if level is not None:

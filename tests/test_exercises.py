@@ -163,6 +163,16 @@ def test_where_a_function_stopped_is_said():
     )
 
 
+@pytest.mark.parametrize("stops, said", [
+    (lambda x: x if x > 0 else 0, "torch.where"), (lambda x: x + x[:2], "Print their shapes"),
+    (lambda x: int(x), "one number is needed"), (lambda x: torch.sqrt(2.0), "a plain number stands"),
+    (lambda x: x.squared(), "what it does not have"), (lambda x: y, "a name that it does not know"),  # noqa: F821
+])  # fmt: skip
+def test_a_usual_error_is_said_in_words(stops, said):
+    verdict, text = FunctionExercise(lambda x: x, [], cases=[(torch.arange(3.0),)]).verdict(stops)
+    assert verdict == WRONG and said in text and "Python says" in text
+
+
 class Hostile:
     """Whatever is asked of it, it raises."""
 

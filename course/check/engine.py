@@ -7,12 +7,13 @@ any type and on any device; capital letters and spaces around a text do not matt
 """
 
 import math
-import traceback
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
+
+from course.check.stops import in_words
 
 TO_DO, RIGHT, HINT, WRONG = "to do", "right", "hint", "not yet"
 SLIPS = [  # what becomes of right numbers by a slip of the pen, and the hint for it
@@ -146,7 +147,7 @@ class FunctionExercise(Exercise):
         try:
             got, again = self.run(attempt), self.run(attempt)
         except (Exception, SystemExit) as error:
-            return WRONG, f"your function stopped, {_place(error)}{type(error).__name__}: {error}"
+            return WRONG, f"your function stopped{in_words(error)}"
         if any(value is None for value in got):
             return WRONG, "your function returns nothing; is there a `return`?"
         if any(_is_untouched(value) for value in got):
@@ -184,13 +185,6 @@ class FunctionExercise(Exercise):
         at = (mine - theirs).abs().argmax()
         place = f"case {wrong[0] + 1}" + (f", number {at + 1}" if len(mine) > 1 else "")
         return f"{right}in {place} your function gives {mine[at]:.4g}, right is {theirs[at]:.4g}"
-
-
-def _place(error):
-    """The line of the reader's cell in which it was raised, or nothing where that cannot be told."""
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename.startswith("<ipython")
-             or "ipykernel" in frame.filename]  # fmt: skip
-    return f"in line {lines[-1]} of its cell, with " if lines else "with "
 
 
 def _is_untouched(attempt):

@@ -2,7 +2,7 @@
 
 import torch
 
-from course.check.engine import HINT, FunctionExercise, ValueExercise
+from course.check.engine import FunctionExercise, ValueExercise
 from course.toy_ddpm import cosine, linear
 
 ALPHA_BAR = linear(1000).alpha_bar
@@ -30,23 +30,6 @@ share_of_picture = ValueExercise(
 )
 
 
-class JumpExercise(FunctionExercise):
-    """A root of a negative number is NaN, with which nothing can be compared: it gets its hint here."""
-
-    not_a_number = (
-        "a root of a negative number came out (NaN), so the share that you take for kept is not between 0 and 1. "
-        "If it is a fraction, your factor of x_s is above 1: turn the fraction over"
-    )
-
-    def compare(self, got, want, mistakes):
-        if self.is_nan(got):
-            return HINT, self.not_a_number
-        return super().compare(got, want, [mistake for mistake in mistakes if not self.is_nan(mistake[0])])
-
-    def is_nan(self, values):
-        return any(isinstance(value, torch.Tensor) and value.isnan().any() for value in values)
-
-
 def _jump(kept, noise_variance=lambda kept, s, t, alpha_bar: 1 - kept):
     """A jump that takes `kept(s, t, alpha_bar)` for the kept share of the variance, and another variance of the noise."""
 
@@ -68,7 +51,7 @@ def _walk_with_one_noise(x_s, s, t, eps, alpha_bar):
     return x_s
 
 
-jump_between = JumpExercise(
+jump_between = FunctionExercise(
     _jump(_right_share),
     mistakes=[
         (
@@ -109,7 +92,7 @@ jump_between = JumpExercise(
         ),
         (
             _jump(lambda s, t, alpha_bar: alpha_bar[s] / alpha_bar[t]),
-            JumpExercise.not_a_number,
+            "a root of a negative number came out (NaN): a share that is kept is at most 1, so turn the fraction over",
         ),
         (
             _jump(lambda s, t, alpha_bar: 1 - (alpha_bar[s] - alpha_bar[t])),
@@ -132,6 +115,10 @@ jump_between = JumpExercise(
                 alpha_bar[t] / alpha_bar[s] * x_s + (1 - alpha_bar[t] / alpha_bar[s]) * eps
             ),
             "these are shares of variance; ask what multiplies a value when its variance changes by such a factor",
+        ),
+        (
+            _jump(lambda s, t, alpha_bar: 1 - alpha_bar[t] / alpha_bar[s]),
+            "the two factors are exchanged: which one belongs to the picture, and which to the noise?",
         ),
     ],
     cases=[

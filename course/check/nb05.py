@@ -38,14 +38,30 @@ level_from_uniform = FunctionExercise(
 )
 
 
+def _removed(share, divisor):
+    """Line 4 with this share of eps_hat and this division: both are given beta_t and alpha_bar_t."""
+
+    def line(x_t, t, eps_hat, noise, beta, alpha_bar):
+        mean = (x_t - share(beta[t], alpha_bar[t]) * eps_hat) / divisor(beta[t], alpha_bar[t])
+        return mean + beta[t] ** 0.5 * noise if t > 1 else mean
+
+    return line
+
+
+def _right_share(beta_t, alpha_bar_t):
+    return beta_t / (1 - alpha_bar_t) ** 0.5
+
+
+def _right_divisor(beta_t, alpha_bar_t):
+    return (1 - beta_t) ** 0.5
+
+
+_line_4 = _removed(_right_share, _right_divisor)
+
+
 def _step(x_t, t, v_hat, noise, beta, alpha_bar):
     eps_hat = (1 - alpha_bar[t]) ** 0.5 * x_t + alpha_bar[t] ** 0.5 * v_hat
     return _line_4(x_t, t, eps_hat, noise, beta, alpha_bar)
-
-
-def _line_4(x_t, t, eps_hat, noise, beta, alpha_bar):
-    mean = (x_t - beta[t] / (1 - alpha_bar[t]) ** 0.5 * eps_hat) / (1 - beta[t]) ** 0.5
-    return mean + beta[t] ** 0.5 * noise if t > 1 else mean
 
 
 def _with_eps(line):
@@ -102,24 +118,6 @@ def _small_variance(x_t, t, eps_hat, noise, beta, alpha_bar):
     x_0_hat = _estimate_of_x_0(x_t, t, eps_hat, noise, beta, alpha_bar)
     mean, variance = posterior(x_0_hat, x_t, t, _schedule)
     return mean + variance**0.5 * noise
-
-
-def _removed(share, divisor):
-    """Line 4 with another share of eps_hat, or another division: both are given beta_t and alpha_bar_t."""
-
-    def line(x_t, t, eps_hat, noise, beta, alpha_bar):
-        mean = (x_t - share(beta[t], alpha_bar[t]) * eps_hat) / divisor(beta[t], alpha_bar[t])
-        return mean + beta[t] ** 0.5 * noise if t > 1 else mean
-
-    return line
-
-
-def _right_share(beta_t, alpha_bar_t):
-    return beta_t / (1 - alpha_bar_t) ** 0.5
-
-
-def _right_divisor(beta_t, alpha_bar_t):
-    return (1 - beta_t) ** 0.5
 
 
 def _case(t, *kept):

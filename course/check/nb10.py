@@ -307,6 +307,13 @@ ancestral_step = FunctionExercise(
             "alpha is the share of signal of this one step: the ratio of the two alpha_bar, not alpha_bar_t itself",
         ),
         (
+            lambda z_t, eps_hat, noise, a, b: (
+                (b**0.5 * (1 - b / a) * _clean(z_t, eps_hat, a) + (b / a) ** 0.5 * (1 - b) * z_t) / (1 - a)
+                + ((1 - b) / (1 - a) * (1 - b / a)) ** 0.5 * noise
+            ),
+            "alpha is upside down: this one step keeps alpha_bar_t / alpha_bar_prev, which is less than 1",
+        ),
+        (
             lambda z_t, eps_hat, noise, a, b: (1 - a) * _mean(z_t, eps_hat, a, b) + _fresh(noise, a, b),
             "the noise is right; both terms of the mean are divided by something",
         ),

@@ -89,26 +89,25 @@ def slice_of_a_cloud(points, at, width, law, axes=None):
     viz.cloud(points[:3000], axes[0], limits=3.5, title="pairs, and a strip", names=("first number", "second number"))
     axes[0].axvspan(at - width / 2, at + width / 2, color=viz.PREDICTION, alpha=0.35, lw=0)
     inside = points[(points[:, 0] - at).abs() < width / 2, 1]
-    viz.histogram(inside, "second number", axes[1], law, 30, (-1, 3.5), title=f"the {len(inside)} pairs in the strip")
-    return _called_exact(axes)
-
-
-def _called_exact(axes):
-    """The axes, the densities in their histograms called what they are."""
-    for ax in axes:
-        for line in ax.lines:
-            line.set_label("exact")
-            ax.legend(loc="upper left", handlelength=1.2)
+    _second_numbers(inside, law, (-1, 3.5), axes[1], viz.DATA, f"the {len(inside)} pairs in the strip")
     return axes
+
+
+def _second_numbers(x, law, limits, ax, color, title):
+    """Their histogram, and the density that they should have."""
+    viz.histogram(x, "second number", ax, 30, limits, color, title=title)
+    grid = torch.linspace(*limits, 400)
+    ax.plot(grid, law(grid), color=viz.TRUTH, lw=1.3, label="exact")
+    ax.legend(loc="upper left", handlelength=1.2)
 
 
 def beside_the_law(filled, law, limits=(-2.5, 3.5), axes=None):
     """Histograms of second numbers, one panel for each name, with the density that is right. Returns the axes."""
     axes = viz.panels(1, len(filled), 2.35, 2.3, sharey=True) if axes is None else axes
     for ax, (name, x) in zip(axes, filled.items()):
-        viz.histogram(x, "second number", ax, law, 30, limits, viz.PREDICTION, title=name)
+        _second_numbers(x, law, limits, ax, viz.PREDICTION, name)
         ax.set_ylabel("density" if ax is axes[0] else None)
-    return _called_exact(axes)
+    return axes
 
 
 def crossing(strengths, curves, chance=None, ax=None):

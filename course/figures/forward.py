@@ -49,9 +49,8 @@ def walkers(states, tagged=3, limits=3.5, ax=None):
     title = f"t = {len(states) - 1}"
     ax = viz.cloud(states[-1], ax or viz.panels(width=2.9, height=3.0), limits=limits)
     for i, color in zip(range(tagged), (viz.RED, viz.GREEN, viz.TRUTH)):
-        path = states[:, i : i + 1].transpose(0, 1)  # [1, steps, 2]
-        viz.paths(path, ax, color, limits, width=1.2)
-        viz.cloud(path[:, -1], ax, color, limits, title, size=60)
+        ax.plot(*states[:, i].T, color=color, lw=1.2, alpha=0.7)
+        viz.cloud(states[-1:, i], ax, color, limits, title, size=60)
     return ax
 
 

@@ -22,6 +22,7 @@ def estimated_noise(eps, eps_hat, strokes, ax=None, title=None, shown=700):
         points = eps.new_empty(int(kind.sum()), 2)
         points[:, 0], points[:, 1] = eps[kind], eps_hat[kind]
         some = points[:: max(1, len(points) // shown)]
-        ax = viz.cloud(some, ax, color, 4, title, 5, label, names, diagonal=label == "background")
+        ax = viz.cloud(some, ax, color, 4, title, 5, label, names)
+    ax.plot((-4, 4), (-4, 4), color=viz.TRUTH, lw=0.8)
     ax.legend(loc="upper left", markerscale=2, handletextpad=0.1, borderaxespad=0)
     return ax
