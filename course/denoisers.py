@@ -2,7 +2,7 @@
 
 A network is anything called as `network(x_t, t)` or `network(x_t, t, c)` that answers in x_t's shape. A denoiser is a
 network together with its schedule and with what it was trained to predict; guidance, clipping and thresholding wrap it.
-Letters in the shape comments: B rows of a batch, K points, D numbers a point.
+Letters in the shape comments: B rows of a batch, K points, D numbers per point.
 """
 
 import numbers
@@ -92,7 +92,7 @@ class Denoiser:
         return split(value.to(x_t.dtype), x_t, t, self.schedule, self.prediction)
 
     def given(self, c):
-        """The same denoiser asked under the condition c, one a row: labels `[B]`, or token states `[B, L, D]`."""
+        """The same denoiser asked under the condition c, one per row: labels `[B]`, or token states `[B, L, D]`."""
         return replace(self, c=c)
 
 
@@ -101,7 +101,7 @@ def guide(denoiser, guidance_scale, c_null=None):
 
     w = 0 is unconditional, w = 1 plain conditional. One call runs both halves as a batch of two. c_null: the empty
     condition, default the network's own. Ho & Salimans 2022 (arXiv 2207.12598), whose own w is this one minus 1.
-    guidance_scale: a number, or a tensor of one a row, `[B]` or with x_t's axes.
+    guidance_scale: a number, or a tensor of one per row, `[B]` or with x_t's axes.
     Raises ValueError for a denoiser without a condition or an empty one, or if w is not a finite number.
     """
     if getattr(denoiser, "c", None) is None:

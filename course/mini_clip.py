@@ -42,7 +42,7 @@ def as_texts(texts, what="texts"):
     wrong = [text for text in texts if not isinstance(text, str) or text != text.encode(errors="ignore").decode()]
     if wrong or not texts:
         got = f"{wrong[0]!r} in it" if wrong else "none"
-        raise ValueError(f"{what} is a list of strings, one a picture, such as ['a dog', 'a cat']; got {got}")
+        raise ValueError(f"{what} is a list of strings, one per picture, such as ['a dog', 'a cat']; got {got}")
     return texts
 
 

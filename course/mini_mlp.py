@@ -1,6 +1,6 @@
 """A small denoiser for rows of numbers, written to be read: points in the plane, or the codes of an autoencoder.
 
-Letters in the shape comments: B rows, D numbers a row.
+Letters in the shape comments: B rows, D numbers per row.
 """
 
 import torch

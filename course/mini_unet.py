@@ -147,7 +147,7 @@ class MiniUNet(nn.Module):
         for name, one in [("t", t)] if c is None else [("t", t), ("c", c)]:
             if not isinstance(one, torch.Tensor) or one.shape != rows:
                 got = tuple(one.shape) if isinstance(one, torch.Tensor) else repr(one)
-                raise ValueError(f"{name} must be a tensor of shape {tuple(rows)}, one an image; got {got}")
+                raise ValueError(f"{name} must be a tensor of shape {tuple(rows)}, one per image; got {got}")
         if c is not None and self.embed_c is None:
             raise ValueError("this network was built without num_classes and takes no labels c")
         if c is not None and c.device.type == "cpu" and len(c) and not 0 <= c.min() <= c.max() <= self.c_null:

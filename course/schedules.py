@@ -95,7 +95,7 @@ def levels(t, x):
         t = torch.tensor(int(t))
     if not isinstance(t, torch.Tensor) or t.dtype not in WHOLE or t.shape not in {(), tuple(x.shape[:1])}:
         got = f"{t.dtype} {tuple(t.shape)}" if isinstance(t, torch.Tensor) else repr(t)
-        raise ValueError(f"t is a whole number, or a tensor of one a row, shape {tuple(x.shape[:1])}; got {got}")
+        raise ValueError(f"t is a whole number, or a tensor of one per row, shape {tuple(x.shape[:1])}; got {got}")
     return t.cpu().long()
 
 

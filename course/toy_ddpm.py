@@ -251,14 +251,14 @@ def sample(denoiser, x_T, timesteps=None, step=ddpm, **choices):
 
 
 def noise_like(x, generator=None):
-    """Standard normal noise of x's shape `[B, ...]`, drawn on the CPU: from one generator, or from a list of one a row."""
+    """Standard normal noise of x's shape `[B, ...]`, drawn on the CPU: from one generator, or from a list of one per row."""
     if isinstance(generator, list):
         if len(generator) != len(x):
-            raise ValueError(f"one generator a row is needed; got {len(generator)} for {len(x)} rows")
+            raise ValueError(f"one generator per row is needed; got {len(generator)} for {len(x)} rows")
         return torch.cat([noise_like(row[None], source) for row, source in zip(x, generator)])
     if not isinstance(generator, torch.Generator | None):
         raise ValueError(
-            f"chance comes from torch.Generator().manual_seed(...), or a list of one a row; got {generator!r}"
+            f"chance comes from torch.Generator().manual_seed(...), or a list of one per row; got {generator!r}"
         )
     return torch.randn(x.shape, generator=generator, dtype=x.dtype).to(x.device, non_blocking=True)
 

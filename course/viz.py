@@ -178,7 +178,7 @@ def cloud(points, ax=None, color=DATA, limits=2.5, title=None, size=4, label=Non
 
 
 def clouds(rows, column_titles, limits=2.5, colors=(DATA, PREDICTION)):
-    """Rows of clouds in equal windows. rows: dict name -> list of points `[N, 2]`; colors: one a row. Returns axes."""
+    """Rows of clouds in equal windows. rows: dict name -> list of points `[N, 2]`; colors: one per row. Returns axes."""
     axes = panels(len(rows), len(column_titles), width=1.65, height=1.75, squeeze=False)
     for line, (name, row_of_points), color in zip(axes, rows.items(), colors):
         for ax, points, title in zip(line, row_of_points, column_titles):

@@ -143,7 +143,7 @@ class MaskPainter:
         height, width = picture.shape[2:]
         if len(picture) != 1 or not 1 <= cells <= 16 or height % cells or width % cells:
             raise ValueError(
-                f"{cells} cells a side do not divide {height} x {width} pixels; give 1 to 16 that do, and one picture"
+                f"{cells} cells per side do not divide {height} x {width} pixels; give 1 to 16 that do, and one picture"
             )
         self._given, self._draw, self.cells, self.drawn = picture, draw, cells, None
         self._say = say or (lambda mask, drawn: f"{mask.mean():.0%} of the picture was drawn anew.")

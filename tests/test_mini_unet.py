@@ -107,7 +107,7 @@ def test_parts_are_called_as_in_diffusers():
 @pytest.mark.parametrize("x, t, c, message", [
     (torch.zeros(1, 1, 30, 30), torch.tensor([1]), None, "divisible"),
     (torch.zeros(1, 3, 28, 28), torch.tensor([1]), None, "channels"),
-    (torch.zeros(2, 1, 28, 28), torch.tensor([1]), None, "t must be a tensor of shape .2,., one an image; got .1,."),
+    (torch.zeros(2, 1, 28, 28), torch.tensor([1]), None, "t must be a tensor of shape .2,., one per image; got .1,."),
     (torch.zeros(1, 1, 28, 28), 500, None, "t must be a tensor .* got 500"),
     (torch.zeros(1, 1, 28, 28), torch.tensor([1]), torch.tensor([11]), "labels"),
     (torch.zeros(1, 1, 28, 28), torch.tensor([1]), torch.tensor([-1]), "labels"),

@@ -167,7 +167,7 @@ def test_capitals_draw_the_same_picture(sd):
     assert_close(small, large)
 
 
-# ---------------------------------------------------------------- lists of one a picture
+# ---------------------------------------------------------------- lists of one per picture
 
 
 def test_one_negative_prompt_a_picture_is_diffusers(sd):
@@ -191,7 +191,7 @@ NO_LISTS = {
     "a number": (["a dog", 3], "got 3 in it"),
     "None in it": ([None], "got None in it"),
     "None": (None, "list of strings.*got None"),
-    "nothing": ([], "list of strings, one a picture.*got none"),
+    "nothing": ([], "list of strings, one per picture.*got none"),
     "a set": ({"a dog"}, "list of strings, such as"),
     "half a letter": (["a dog", "\ud83d"], "in it"),
     "bytes": ([b"a dog"], "got b'a dog' in it"),
@@ -223,7 +223,7 @@ def test_seeds_and_prompts_come_in_pairs(sd, function):
         ({"seeds": [1, 2, 3]}, "one seed.*got 2 prompts, 3 seeds"),
         ({"seeds": torch.tensor([1])}, "got 2 prompts, 1 seeds"),
         ({"negative": ["a hat"]}, "one negative prompt .or one for all.; got 2 prompts, 2 seeds, 1 negative prompts"),
-        ({"seeds": 3}, "whole numbers, one a picture.*got 3"),
+        ({"seeds": 3}, "whole numbers, one per picture.*got 3"),
         ({"seeds": "12"}, "whole numbers.*got '12'"),
         ({"seeds": [1.5, 2.0]}, "whole numbers"),
         ({"seeds": np.array([1.0, 2.0])}, "whole numbers"),
@@ -250,7 +250,7 @@ def test_sizes_that_are_none_are_refused(sd, size):
 
 
 def test_pictures_and_generators_come_in_pairs(sd):
-    with pytest.raises(ValueError, match="one generator a picture is needed; got 1 for 2 pictures"):
+    with pytest.raises(ValueError, match="one generator per picture is needed; got 1 for 2 pictures"):
         stable_diffusion.encode(sd, torch.zeros(2, 3, 64, 64), stable_diffusion.generators([0]))
 
 
@@ -260,7 +260,7 @@ def test_sources_that_are_none_are_refused(sd, sources):
         lambda: stable_diffusion.noise(sd, sources),
         lambda: stable_diffusion.encode_any(sd, torch.zeros(1, 3, 64, 64), sources),
     ):
-        with pytest.raises(ValueError, match="sources are generators, one a picture"):
+        with pytest.raises(ValueError, match="sources are generators, one per picture"):
             draw()
 
 

@@ -197,5 +197,5 @@ def test_painter_says_what_is_no_mask():
     assert "nothing is painted" in p.draw()
     p.rectangle(3, 2, 1, 1)
     assert "no rectangle inside 1 to 4" in p.sentence.value and not p.mask.any()
-    with pytest.raises(ValueError, match="3 cells a side do not divide 8 x 8"):
+    with pytest.raises(ValueError, match="3 cells per side do not divide 8 x 8"):
         painter(cells=3)

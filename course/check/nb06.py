@@ -46,7 +46,7 @@ upstream = FunctionExercise(
         ),
         (
             lambda x, e, a, b: b**0.5 * x + (1 - b) ** 0.5 * e,
-            "this treats x_t as if it were clean; first guess the picture in it",
+            "this treats x_t as if it were clean; first estimate the picture in it",
         ),
         (
             lambda x, e, a, b: (b / a) ** 0.5 * x + (1 - b / a) ** 0.5 * e,
@@ -60,7 +60,7 @@ upstream = FunctionExercise(
             lambda x, e, a, b: b * _picture(x, e, a) + (1 - b) * e,
             "the estimate is right; on the way to the next level two roots are missing",
         ),
-        (lambda x, e, a, b: _picture(x, e, a), "this is the clean guess; now bring it to the next level"),
+        (lambda x, e, a, b: _picture(x, e, a), "this is the estimate; now bring it to the next level"),
         (
             lambda x, e, a, b: b**0.5 * _picture(x, e, a),
             "the picture has the size that it has at the next level; which noise belongs to that level?",

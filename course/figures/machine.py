@@ -1,7 +1,7 @@
 """The machine of notebook 10: a map of Stable Diffusion with its true tensors as thumbnails, and the film of a walk.
 
 Functions take tensors and `ax=None` and return the axes. Latents `[1, 4, h, w]` are drawn in false colours: their first
-three channels as red, green and blue. B pictures, L tokens, D numbers a token, h and w latent cells.
+three channels as red, green and blue. B pictures, L tokens, D numbers per token, h and w latent cells.
 """
 
 import torch

@@ -9,7 +9,7 @@ from course import viz
 def stretched(column, row):
     """How `[R, 1] + [C]` becomes `[R, C]`: three tables, copies that broadcasting makes in grey. Returns the axes.
 
-    column: `[R, 1]`; row: `[C]`, at most three digits a number.
+    column: `[R, 1]`; row: `[C]`, at most three digits per number.
     """
     shape = torch.broadcast_shapes(column.shape, row.shape)
     axes = viz.panels(1, 3, width=0.5 * shape[1] + 0.35, height=0.45 * shape[0] + 0.5)

@@ -3,7 +3,7 @@
 Rombach et al. 2021 (arXiv 2112.10752). The loop is `toy_ddpm.sample`, unchanged since the digits; what is new is
 that x is a latent z and c the token states of a prompt. The same functions serve the course's own small weights and
 the full ones of Stable Diffusion v1: `load` chooses. With a float32 model every function gives what diffusers' own
-pipeline gives for the same seed. Letters in the shape comments: B pictures, L tokens, D numbers a token,
+pipeline gives for the same seed. Letters in the shape comments: B pictures, L tokens, D numbers per token,
 H and W pixels, h and w latent cells. Levels t count from 1, so diffusers' timestep 981 is t = 982 here.
 
 Left out: other schedulers than DDIM (notebook 10 swaps them by hand), v-prediction, more than one text encoder.
@@ -69,7 +69,7 @@ load_mini = partial(load, "mini", "cpu", quiet=True, dtype="float32")
 
 
 def wished_steps():
-    """How many steps a picture shall take: the environment variable COURSE_STEPS. Fewer suit a slow machine."""
+    """How many steps per picture: the environment variable COURSE_STEPS. Fewer suit a slow machine."""
     return settings.read("COURSE_STEPS")
 
 
@@ -126,7 +126,7 @@ def denoiser(sd, prompts, guidance_scale=GUIDANCE_SCALE, negative="", extra=None
 
 
 def generators(seeds):
-    """One source of chance a picture, on the CPU, so that a seed means the same on every machine and in every batch."""
+    """One source of chance per picture, on the CPU, so that a seed means the same on every machine and in every batch."""
     return [torch.Generator().manual_seed(seed) for seed in given.as_seeds(seeds)]
 
 
@@ -148,7 +148,7 @@ def starting_noise(sd, seeds, size=None):
 def encode(sd, x, sources):
     """Pictures x `[B, 3, H, W]` in [-1, 1] as latents `[B, 4, h, w]`: a draw from what the encoder says, times its factor.
 
-    sources: a generator a picture. Raises ValueError on other pictures, or where H or W is not a multiple of 8.
+    sources: a generator per picture. Raises ValueError on other pictures, or where H or W is not a multiple of 8.
     """
     pictures.check(x)
     return encode_any(sd, x, sources)
@@ -160,7 +160,7 @@ def encode_any(sd, x, sources):
     given.cells(sd, x.shape[2:])
     given.check_sources(sources)
     if len(x) != len(sources):
-        raise ValueError(f"one generator a picture is needed; got {len(sources)} for {len(x)} pictures")
+        raise ValueError(f"one generator per picture is needed; got {len(sources)} for {len(x)} pictures")
     z = []
     for row, source in zip(x, sources):
         posterior = sd.vae.encode(row[None].contiguous().to(sd.vae.device, sd.vae.dtype)).latent_dist
@@ -214,7 +214,7 @@ def timesteps(sd, steps=25):
 def walk(sd, prompts, seeds=None, steps=25, guidance_scale=GUIDANCE_SCALE, negative="", size=None):
     """The way from noise to latents by DDIM, guided by the prompts: yields `(t, z_t, z_0_hat)`.
 
-    negative: one string, or one a picture; size: (H, W) in pixels. Raises ValueError where the functions above do.
+    negative: one string, or one per picture; size: (H, W) in pixels. Raises ValueError where the functions above do.
     """
     prompts, seeds, negative = given.paired(prompts, seeds, negative)
     grid = timesteps(sd, steps)
@@ -229,7 +229,7 @@ def finish(sd, steps):
 
 
 def generate(sd, prompts, seeds=None, at_once=None, negative="", **choices):
-    """Pictures `[B, 3, H, W]` in [-1, 1], one a prompt, `at_once` together: default 16 of 64 pixels, 2 of 512.
+    """Pictures `[B, 3, H, W]` in [-1, 1], one per prompt, `at_once` together: default 16 of 64 pixels, 2 of 512.
 
     seeds: a whole number for each picture, default 0, 1, ...; negative, choices: those of `walk`.
     """

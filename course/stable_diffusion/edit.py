@@ -29,7 +29,7 @@ def partial_timesteps(timesteps, strength):
 
 
 def _looked_at(sd, x, prompts, seeds, strength, steps, negative):
-    """Prompts, seeds and negatives of one a picture, and the levels to visit, once everything that was given is in order."""
+    """Prompts, seeds and negatives of one per picture, and the levels to visit, once everything that was given is in order."""
     pictures.check(x)
     lists = given.paired(prompts, seeds, negative, x)
     timesteps = partial_timesteps(stable_diffusion.timesteps(sd, steps), strength)
@@ -44,7 +44,7 @@ def _looked_at(sd, x, prompts, seeds, strength, steps, negative):
 def img2img_latents(sd, x, prompts, seeds=None, strength=0.75, steps=25, guidance_scale=GUIDANCE_SCALE, negative=""):
     """The pictures' latents, noised as far as `strength` says, on their way back by DDIM: yields `(t, z_t, z_0_hat)`.
 
-    x: pictures `[B, 3, H, W]` in [-1, 1]; negative: one string, or one a picture. The first yield is the noised start.
+    x: pictures `[B, 3, H, W]` in [-1, 1]; negative: one string, or one per picture. The first yield is the noised start.
     Raises ValueError on other pictures, a strength outside 0..1, and where `given.paired` does.
     """
     prompts, seeds, negative, timesteps = _looked_at(sd, x, prompts, seeds, strength, steps, negative)

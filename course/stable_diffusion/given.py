@@ -1,4 +1,4 @@
-"""What the caller gives, looked at before anything is drawn: lists of one a picture, sizes, and what they will cost."""
+"""What the caller gives, looked at before anything is drawn: lists of one per picture, sizes, and what they will cost."""
 
 import operator
 import time
@@ -14,7 +14,7 @@ PATIENCE = 20  # seconds of drawing without a word
 
 
 def paired(prompts, seeds=None, negative="", x=None):
-    """Prompts, seeds and negative prompts as three lists of one a picture; x: the pictures, where some are given.
+    """Prompts, seeds and negative prompts as three lists of one per picture; x: the pictures, where some are given.
 
     seeds: whole numbers in a list, range, array or tensor, default 0, 1, ...; negative: one string for all, or a list.
     Raises ValueError on everything else, and where the numbers of them differ.
@@ -37,7 +37,7 @@ def as_seeds(seeds):
             raise TypeError
         seeds = [operator.index(seed) for seed in seeds]
     except TypeError:
-        raise ValueError(f"seeds is a list of whole numbers, one a picture, such as [0, 1]; got {seeds!r}") from None
+        raise ValueError(f"seeds is a list of whole numbers, one per picture, such as [0, 1]; got {seeds!r}") from None
     if not all(-(2**63) <= seed < 2**64 for seed in seeds):
         raise ValueError(f"a seed is a whole number of 64 bits; got {max(seeds, key=abs)}")
     return seeds
@@ -46,7 +46,9 @@ def as_seeds(seeds):
 def check_sources(sources):
     """Raise ValueError unless sources is a list of generators."""
     if not isinstance(sources, list | tuple) or not sources or not all(isinstance(s, torch.Generator) for s in sources):
-        raise ValueError(f"sources are generators, one a picture: stable_diffusion.generators([0, 1]); got {sources!r}")
+        raise ValueError(
+            f"sources are generators, one per picture: stable_diffusion.generators([0, 1]); got {sources!r}"
+        )
 
 
 def cells(sd, size=None):

@@ -20,7 +20,7 @@ BACKGROUNDS = ("blue", "green", "yellow", "pink", "purple")
 WORN = ("nothing", "glasses", "a hat", "a bow tie", "mouse ears", "red boots", "yellow boots")
 ATTRIBUTES = {"subject": SUBJECTS, "coat": COATS, "background": BACKGROUNDS, "worn": WORN}
 
-SIZE = 64  # pixels a side of the pictures that the course's models are trained on
+SIZE = 64  # pixels per side of the pictures that the course's models are trained on
 
 
 class Scene(NamedTuple):
@@ -107,7 +107,7 @@ def parse(text):
 def render(scene, rng, size=SIZE, kinds=None):
     """The scene as a picture, uint8 `[size, size, 3]`, RGB; `rng`, a NumPy generator, decides place, pose and shade.
 
-    size: pixels a side. kinds: for an animal, whose tail, ears and face it has, for example ("cat", "dog", "rabbit").
+    size: pixels per side. kinds: for an animal, whose tail, ears and face it has, for example ("cat", "dog", "rabbit").
     Raises ValueError if the scene is none of this world's.
     """
     check(scene)

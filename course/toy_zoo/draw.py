@@ -34,7 +34,7 @@ def blend(a, b, share):
 
 
 class Pencil:
-    """Draws outlined shapes. size: pixels a side; shift: of the figure's middle, in units; mirror: left for right."""
+    """Draws outlined shapes. size: pixels per side; shift: of the figure's middle, in units; mirror: left for right."""
 
     def __init__(self, size, color, scale, shift, mirror):
         unit = size * SHARPER / 64
