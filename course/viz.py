@@ -18,6 +18,7 @@ DATA, NOISE, PREDICTION, TRUTH = "#0072B2", "#8a8a8a", "#E69F00", "#000000"
 GREEN, RED, SKY, PINK = "#009E73", "#D55E00", "#56B4E9", "#CC79A7"
 COLORS = [DATA, PREDICTION, GREEN, RED, SKY, PINK, NOISE, TRUTH]
 SHARP = 2  # pixels of a figure for each pixel of the page
+LARGE = 128  # pixels from which a picture is drawn smooth and in full colour
 DASHED = {"color": TRUTH, "ls": "--"}  # the style of a curve to compare with
 
 plt.rcParams.update({
@@ -34,7 +35,7 @@ def panels(rows=1, columns=1, width=3.0, height=2.4, **kwargs):
 
 def show(axes, alt):
     """Put the figure that holds these axes under the cell, with `alt`, one or two sentences that say what it shows."""
-    _display(png(np.ravel(axes)[0].figure), alt)
+    _display(encoded(np.ravel(axes)[0].figure), alt)
 
 
 def animate(draw, frames, alt, seconds=3.0):
@@ -57,13 +58,28 @@ def animate(draw, frames, alt, seconds=3.0):
 def _display(data, alt):
     if not alt.strip():
         raise ValueError("alt is empty; say in a sentence or two what the figure shows")
-    look = {"alt": alt, "width": width(data)}
-    display({"image/png": data, "text/plain": f"[figure] {alt}"}, metadata={"image/png": look}, raw=True)
+    kind = f"image/{form(data)}"
+    look = {kind: {"alt": alt, "width": width(data)}}
+    display({kind: data, "text/plain": f"[figure] {alt}"}, metadata=look, raw=True)
+
+
+def form(data):
+    """What the bytes of a figure are: "png" or "jpeg"."""
+    return Image.open(io.BytesIO(data)).format.lower()
 
 
 def width(data):
-    """The width in CSS pixels at which PNG bytes of `png` are to be shown: half of theirs, for sharp screens."""
+    """The width in CSS pixels at which the bytes of a figure are to be shown: half of theirs, for sharp screens."""
     return Image.open(io.BytesIO(data)).size[0] // SHARP
+
+
+def encoded(fig):
+    """The figure as bytes: `png`, or a JPEG if it holds pictures of `LARGE` pixels, whose colours no palette has. It is closed."""
+    if not any(image.get_gid() == "large" for ax in fig.axes for image in ax.images):
+        return png(fig)
+    data = io.BytesIO()
+    _rendered(fig).save(data, "jpeg", quality=88)
+    return data.getvalue()
 
 
 def _rendered(fig):
@@ -115,7 +131,9 @@ def images(x, columns=None, column_titles=None, row_titles=None, ax=None, scale=
             width=columns * scale + beside,
             height=rows * scale * height / width + (0.3 if column_titles else 0.1),
         )
-    ax.imshow(sheet.squeeze(), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+    large = min(height, width) >= LARGE
+    look = {"interpolation": "antialiased", "gid": "large"} if large else {"interpolation": "nearest"}
+    ax.imshow(sheet.squeeze(), cmap="gray", vmin=0, vmax=1, **look)
     ax.set_xticks((np.arange(columns) + 0.5) * (width + 2) - 0.5, column_titles or [""] * columns)
     ax.set_yticks((np.arange(rows) + 0.5) * (height + 2) - 0.5, row_titles or [""] * rows)
     ax.tick_params(length=0, labeltop=True, labelbottom=False)

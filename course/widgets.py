@@ -1,6 +1,6 @@
 """Explorers: a slider for each choice, and a picture that was drawn before the slider is moved. And a painter of masks.
 
-Every picture of an explorer is precomputed, so a tick of a slider only swaps PNG bytes, and the page stays
+Every picture of an explorer is precomputed, so a tick of a slider only swaps the bytes of an image, and the page stays
 calm; the painter draws when its button is pressed. Works with ipywidgets 7.7 (Colab) and 8. A static figure
 always stands beside an explorer. What fails is said on the page, in the sentence under the picture.
 """
@@ -14,6 +14,7 @@ import torch
 from IPython.display import display
 
 from course import pictures, viz
+from course.figures import gallery
 
 _OWN_SIZE = {"align_self": "flex-start", "max_width": "100%"}  # a box would stretch the picture to its own width
 
@@ -28,9 +29,9 @@ def _failure(error):
 
 
 def _put(picture, data):
-    """Show PNG bytes in an image widget, at the size at which a cell would show them."""
+    """Show the bytes of a figure in an image widget, at the size at which a cell would show them."""
     if data:
-        picture.width = str(viz.width(data))
+        picture.format, picture.width = viz.form(data), str(viz.width(data))
     picture.value = data
 
 
@@ -99,7 +100,7 @@ class Explorer:
             if not isinstance(text, str) or not hasattr(np.ravel(axes)[0], "figure"):
                 got = f"{type(axes).__name__} and {type(text).__name__}"
                 raise TypeError(f"draw returns axes and say a text; got {got}. Is there a `return`?")
-            self.pictures[values], self.sentences[values] = viz.png(np.ravel(axes)[0].figure), text
+            self.pictures[values], self.sentences[values] = viz.encoded(np.ravel(axes)[0].figure), text
         except Exception as error:  # said on the page, and raised by `show`
             self.sentences[values], self.errors[values] = _failure(error), error
 
@@ -233,8 +234,8 @@ class MaskPainter:
         self._tell(f"{int(self.painted.sum())} of {self.cells**2} cells are painted")
 
     def _show(self, sheet, titles):
-        axes = viz.images(torch.cat(sheet), column_titles=titles, scale=1.7)
-        _put(self.picture, viz.png(axes.figure))
+        axes = gallery.sheet(torch.cat(sheet), column_titles=titles, scale=1.7)
+        _put(self.picture, viz.encoded(axes.figure))
 
     def _tell(self, text):
         self.sentence.value = _status(text)

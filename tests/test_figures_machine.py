@@ -6,7 +6,7 @@ import torch
 from matplotlib.colors import same_color
 from matplotlib.patches import FancyBboxPatch
 
-from course import viz
+from course import viz, widgets
 from course.figures import gallery, machine
 
 
@@ -69,18 +69,28 @@ def test_the_map_over_a_picture_has_its_own_cells():
 
 def test_large_pictures_are_large_smooth_and_in_full_colour(monkeypatch):
     said = []
-    monkeypatch.setattr(gallery, "display", lambda data, **more: said.append((data, more)))
-    monkeypatch.setattr(viz, "show", lambda axes, alt: said.append("small"))
+    monkeypatch.setattr(viz, "display", lambda data, **more: said.append((data, more["metadata"])))
     small = gallery.sheet(randn(4, 3, 64, 64), 4)
-    assert small.images[0].get_interpolation() == "nearest" and not gallery.is_large(small)
-    gallery.show(small, "four")
-    assert said == ["small"]
+    assert small.images[0].get_interpolation() == "nearest"
+    viz.show(small, "four")
     large = gallery.sheet(randn(2, 3, 256, 256), 2, ["a", "b"])
     large.figure.draw_without_rendering()
     box = large.get_window_extent()
-    assert gallery.is_large(large) and box.width / 2 > 250  # CSS pixels of each picture
-    gallery.show(large, "two")
-    data, more = said[1]
-    assert data["image/jpeg"][:2] == b"\xff\xd8" and more["metadata"]["image/jpeg"]["alt"] == "two"
-    with pytest.raises(ValueError, match="alt is empty"):
-        gallery.show(gallery.sheet(randn(1, 3, 256, 256)), " ")
+    assert large.images[0].get_interpolation() == "antialiased" and box.width / 2 > 250  # CSS pixels of each picture
+    viz.show(large, "two")
+    (four, _), (two, look) = said
+    assert four["image/png"][:4] == b"\x89PNG" and "image/png" not in two
+    assert two["image/jpeg"][:2] == b"\xff\xd8" and look["image/jpeg"]["alt"] == "two"
+    assert abs(look["image/jpeg"]["width"] - 96 * large.figure.get_figwidth()) < 1
+
+
+def test_the_film_of_large_pictures_and_what_widgets_show_of_them_is_smooth():
+    large = {name: randn(1, 3, 256, 256) for name in ("state", "estimate")}
+    large |= {"t": 500, "eps_u": randn(1, 4, 32, 32), "eps_c": randn(1, 4, 32, 32)}
+    for ax in (machine.film([large, large]), machine.moment(large)):
+        assert ax.images[0].get_interpolation() == "antialiased" and viz.form(viz.encoded(ax.figure)) == "jpeg"
+    explorer = widgets.Explorer(lambda t: machine.moment(large | {"t": t}), lambda t: "one", t=[500])
+    painter = widgets.MaskPainter(large["state"].clamp(-1, 1), lambda mask: mask)
+    for picture in (explorer.picture, painter.picture):
+        assert picture.format == viz.form(picture.value) == "jpeg"
+        assert picture.width == str(viz.width(picture.value))

@@ -19,9 +19,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 DISTRIBUTIONS = packages_distributions()  # of each module that can be imported here
 COMMANDS = {"jupyterlab", "ipykernel", "pytest-xdist", "nbval", "ruff"}  # used, but by name
 OWN = {"course"} | {path.stem for x in ("tests", "tools", "benchmarks") for path in (ROOT / x).glob("*.py")}
-PAGES = {
-    ROOT / "course" / name for name in ("viz.py", "widgets.py", "figures/gallery.py")
-}  # imported by notebooks alone
+PAGES = {ROOT / "course" / name for name in ("viz.py", "widgets.py")}  # imported by notebooks alone
 
 
 def plain(name):

@@ -176,7 +176,7 @@ def dial(weights, errors, distances, marks, needs_help, real=None, axes=None):
     axes[1].set(yscale="log", xlabel="weight w of the KL")
     if real is not None:
         axes[1].axhline(real, **viz.DASHED)
-        axes[1].text(weights[0] / 2.4, real * 1.12, "real digits", fontsize=8)
+        axes[1].text(weights[0] * 1.5, real * 1.12, "real digits", fontsize=8)
         axes[1].set_ylim(real / 1.6, 5 * max(distances))
     for name, at in marks.items():
         axes[0].text(at * 1.15, 1.1 * max(errors), name, va="top", fontsize=8)

@@ -22,22 +22,23 @@ PLACES = {  # centres of the boxes of a MiniUNet with two levels
 }  # fmt: skip
 TOLD_THE_LEVEL = ("down_blocks.0", "down_blocks.1", "mid.0", "mid.2", "up_blocks.0", "up_blocks.1")
 BRIDGES = {"outer": ("down_blocks.0", "up_blocks.1"), "inner": ("down_blocks.1", "up_blocks.0")}
+START, END = (-0.5, 0), (20.5, 0)
 BOX = (2.2, 0.5)  # width and height
 
 
-def the_u(lit=(), channels=(16, 32), side=28, ax=None, width=8.0):
+def the_u(lit=(), channels=(16, 32), side=28, ax=None, width=9.0):
     """MiniUNet with two levels as boxes, those of `lit` coloured. Returns the axes.
 
     lit: names of stages, "outer" and "inner" for the bridges, "t" for the six blocks that are told the level.
     """
-    ax = ax or viz.panels(width=width, height=width * 0.3)
+    ax = ax or viz.panels(width=width, height=width * 0.27)
     _write_edges(ax, channels, side)
     for name, place in PLACES.items():
         _box(ax, place, name, LIT if name in lit else "white")
     for start, end in pairwise(STAGES):
         _arrow(ax, PLACES[start], PLACES[end])
-    _arrow(ax, (0, 0), PLACES["conv_in"])
-    _arrow(ax, PLACES["conv_out"], (20.4, 0))
+    _arrow(ax, START, PLACES["conv_in"])
+    _arrow(ax, PLACES["conv_out"], END)
     for name, (start, end) in BRIDGES.items():
         on = name in lit
         _arrow(ax, PLACES[start], PLACES[end], color=viz.RED, linestyle="--", linewidth=2.6 if on else 1.1)
@@ -45,21 +46,19 @@ def the_u(lit=(), channels=(16, 32), side=28, ax=None, width=8.0):
         ax.text(middle, PLACES[start][1] + 0.1, f"{name} bridge", ha="center", color=viz.RED, fontsize=7.5)
     for name in TOLD_THE_LEVEL:
         x, y = PLACES[name]
-        badge = {
-            "boxstyle": "circle,pad=0.18",
-            "facecolor": viz.GREEN if "t" in lit else "white",
-            "edgecolor": viz.GREEN,
-        }
-        ax.text(x - BOX[0] / 2, y + BOX[1] / 2, "$t$", fontsize=7, ha="center", va="center", bbox=badge, zorder=5)
-    ax.set(xlim=(-1.3, 21.3), ylim=(-2.4, 0.6))
+        ink, paper = ("white", viz.GREEN) if "t" in lit else ("black", "white")
+        badge = {"boxstyle": "circle,pad=0.18", "facecolor": paper, "edgecolor": viz.GREEN}
+        style = {"fontsize": 7, "ha": "center", "va": "center", "color": ink, "weight": "bold"}
+        ax.text(x - BOX[0] / 2, y + BOX[1] / 2, "$t$", bbox=badge, zorder=5, **style)
+    ax.set(xlim=(-1.7, 21.7), ylim=(-2.4, 0.6))
     ax.axis("off")
     return ax
 
 
 def _write_edges(ax, channels, side):
     """What goes in and out, and the size of the maps on each row."""
-    for x, name in [(0, "$x_t$"), (20.0, "answer")]:
-        _box(ax, (x, 0), f"{name}\n1 x {side} x {side}", "white", edge="white", shape=(2.0, 0.5))
+    for place, name in [(START, "$x_t$"), (END, "answer")]:
+        _box(ax, place, f"{name}\n1 x {side} x {side}", "white", edge="white", shape=(2.0, 0.5))
     rows = [f"maps of {side // 2} x {side // 2},\n{channels[0]} channels"]
     rows += [f"maps of {side // 4} x {side // 4},\n{channels[1]} channels"] * 2
     for y, text in zip((0, -1, -2), rows):
