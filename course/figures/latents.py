@@ -48,7 +48,7 @@ def plane(codes, labels, ax=None, limits=4.0, title=None, prior=True):
         if (x, y) != (to_x, to_y):
             ax.plot([x, to_x], [y, to_y], color=TEN[k], lw=1.0, zorder=2.5)
         plate = {"boxstyle": "circle,pad=0.12", "fc": "white", "ec": TEN[k], "lw": 1.2, "alpha": 0.85}
-        style = {"ha": "center", "va": "center", "fontsize": 9, "weight": "bold", "color": TEN[k]}
+        style = {"ha": "center", "va": "center", "fontsize": 9, "weight": "bold", "color": TEN[k], "zorder": 6}
         ax.text(to_x, to_y, str(k), bbox=plate, clip_on=True, **style)
     if prior:
         prior_circles(ax)
@@ -188,12 +188,14 @@ def dial(weights, errors, distances, marks, needs_help, real=None, axes=None):
 # ---------------------------------------------------------------- one cell
 
 
-def patch(change, row, column, ax=None, side=8, title=None):
+def patch(change, row, column, ax=None, side=8, title=None, highest=None):
     """How much each pixel moves, `[H, W]`, when one cell of the latent is exchanged; the cell's own patch is framed.
 
-    side: pixels of a cell; the dashed frame holds the 3 x 3 cells round it, the dotted one 5 x 5. Returns the axes.
+    side: pixels of a cell; the dashed frame holds the 3 x 3 cells round it, the dotted one 5 x 5. highest: the change
+    that has the brightest colour, default the largest. Returns the axes.
     """
-    ax = viz.heatmap(change, "pixel column", "pixel row", ax, title, bar="mean change")
+    limits = None if highest is None else (0, highest)
+    ax = viz.heatmap(change, "pixel column", "pixel row", ax, title, limits, bar="mean change")
     ax.set_aspect("equal")
     for around, style in ((0, "-"), (1, "--"), (2, ":")):
         corner = ((column - around) * side - 0.5, (row - around) * side - 0.5)
