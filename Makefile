@@ -28,7 +28,7 @@ PYTEST := $(HERE) OMP_NUM_THREADS=1 COURSE_THREADS=1 $(BIN)/pytest -q -n "$$JOBS
 
 help:
 	@echo 'make lab           open the course in JupyterLab; LAB="--ip=0.0.0.0" hands it more flags'
-	@echo 'make test          ruff, pytest, and every notebook by nbval, in JOBS=2 processes'
+	@echo 'make test          ruff, pytest, and every notebook by nbval, also without its side roads, in JOBS=2 processes'
 	@echo 'make demo          draw PROMPT="a dog with glasses" into demo/, with the film strip of its denoising'
 	@echo 'make notebooks     run all notebooks, or ONLY="05 06", and store their outputs'
 	@echo 'make weights       train again what assets/weights/ holds'
@@ -66,8 +66,8 @@ lab: setup
 test: jobs setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(PYTEST) tests
-	$(PYTEST) notebooks
+	$(BIN)/python tools/core_notebooks.py
+	$(PYTEST) tests notebooks runs/core
 
 # the tests and notebooks that read digits, as they go where no COURSE_DATA is set
 test-without-data: jobs setup

@@ -10,7 +10,7 @@ from course import pictures, toy_zoo
 
 
 @torch.no_grad()
-def in_batches(function, x, size=1000):
+def in_batches(function, x, size=250):
     """`function(x)`, `size` rows at a time, so that memory stays small."""
     return torch.cat([function(part) for part in x.split(size)])
 

@@ -11,6 +11,7 @@ import torch
 from course import ROOT, device, index
 
 sys.path.append(str(ROOT / "tools"))
+import core_notebooks  # noqa: E402
 import store_notebooks as store  # noqa: E402
 
 
@@ -55,6 +56,19 @@ def test_unknown_notebooks_are_named_beside_the_known_ones(words):
         index.choose(words)
     with pytest.raises(SystemExit, match="error: there is no notebook"):
         store.main(words)
+
+
+def test_the_core_is_written_without_side_roads_and_old_copies_go(monkeypatch, tmp_path):
+    folder = tmp_path / "core"
+    folder.mkdir()
+    (folder / "core_of_12_gone.ipynb").write_text("{}")
+    monkeypatch.setattr(core_notebooks, "FOLDER", folder)
+    core_notebooks.main()
+    assert not (folder / "core_of_12_gone.ipynb").exists()
+    told = json.loads(index.rows()[5].path.read_bytes())["cells"]
+    left = json.loads((folder / "core_of_05_toy_ddpm.ipynb").read_bytes())["cells"]
+    assert [c["id"] for c in left] == [c["id"] for c in told if "core" in c["metadata"]["tags"]]
+    assert not re.search(r"#+ Side road", json.dumps(left)) and len(left) < len(told)
 
 
 def test_minutes_are_counted_as_the_readme_says(tmp_path):

@@ -147,16 +147,6 @@ def test_exercises_stand_alone(path):
         assert source(cells[i + 1]).rstrip().endswith("</details>") and "### " not in source(cells[i + 1])
 
 
-@readable
-def test_the_core_alone_runs(path, tmp_path):
-    """Whoever skips every side road misses nothing that a later cell needs."""
-    notebook = nbformat.read(path, as_version=4)
-    places = index.sections(notebook.cells)
-    notebook.cells = [cell for cell, place in zip(notebook.cells, places) if place == "core"]
-    if "side-road" in places:
-        nbclient.NotebookClient(notebook, timeout=600, resources={"metadata": {"path": path.parent}}).execute()
-
-
 def test_every_picture_is_small_local_and_described(notebook):
     for cell in code_cells(notebook):
         for output in cell["outputs"]:
