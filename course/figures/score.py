@@ -98,7 +98,7 @@ def losses(levels, loss_of, ax=None):
     """Losses at some levels. loss_of: dict with the network's first, then the best possible ones. Returns the axes."""
     looks = ({"color": viz.PREDICTION, "marker": "o"}, {"color": viz.TRUTH, "marker": "s", "ls": "--"})
     styles = dict(zip(loss_of, looks))
-    window = {"xlim": (max(levels), min(levels)), "ylim": (0, 1.15)}  # as the walk goes
+    window = {"xlim": (1.2 * max(levels), min(levels) / 1.2), "ylim": (0, 1.15)}  # as the walk goes
     ax = viz.lines(levels, loss_of, "level t", "loss", ax, logx=True, styles=styles, **window)
     return viz.xticks(ax, [1, 3, 10, 30, 100, 300, 1000])
 
