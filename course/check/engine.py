@@ -8,6 +8,7 @@ any type and on any device; capital letters and spaces around a text do not matt
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -154,7 +155,12 @@ class FunctionExercise(Exercise):
             return TO_DO, "replace the ... in the function with your answer and run the cell again"
         if any(map(_changes, got, again)):
             return HINT, "your answer changes from call to call; use only what the function is given"
-        return self.compare(got, self.run(self.answer), [(self.run(wrong), hint) for wrong, hint in self.mistakes])
+        return self.compare(got, *self.known)
+
+    @cached_property
+    def known(self):
+        """What the right answer gives, and each mistake with its hint: computed at the first attempt, and kept."""
+        return self.run(self.answer), [(self.run(wrong), hint) for wrong, hint in self.mistakes]
 
     def run(self, function):
         return [function(*_copy(case)) for case in self.cases]
