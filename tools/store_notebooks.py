@@ -148,6 +148,8 @@ def tidy(notebook):
                 output["data"] = {"text/plain": what}
             if output.output_type == "stream":
                 output.text = re.sub(r"[^\n]*\r", "", output.text)
+        if "outputs" in cell:  # a bar that has wiped itself away leaves an empty text
+            cell.outputs = [output for output in cell.outputs if output.get("text") != ""]
 
 
 def mark(cell, place):

@@ -35,6 +35,7 @@ level_from_uniform = FunctionExercise(
     ],
     cases=[(_u, 4), (_u, 1000)],
     tolerance=0,
+    names=["T = 4", "T = 1000"],
 )
 
 

@@ -103,7 +103,12 @@ read_pictures = FunctionExercise(
             "you divide by the length of the whole matrix; each row has a length of its own",
         ),
     ],
-    cases=[(_pictures, _texts, 5.0), (_pictures, _texts, 14.2857)],
+    cases=[
+        (F.normalize(_pictures, dim=1), F.normalize(_texts, dim=1), 5.0),
+        (_pictures, _texts, 5.0),
+        (_pictures, _texts, 14.2857),
+    ],
+    names=["vectors of length 1", "vectors of other lengths", "a larger scale"],
 )
 
 
@@ -170,7 +175,8 @@ look_back = FunctionExercise(
             "the mask is right; but whose query belongs to row i, and whose key to column j?",
         ),
     ],
-    cases=[(_q, _k)],
+    cases=[(0 * _q, _k), (_q, _k)],
+    names=["the mask, where all scores are equal", "the weights, where they differ"],
 )
 
 shuffled_rows = ValueExercise(

@@ -79,6 +79,7 @@ conditional_first = FunctionExercise(
         ),
     ],
     cases=[(_both, 7.5), (_both, 0.0), (_both, 2.0)],
+    names=["w = 7.5", "w = 0", "w = 2"],
 )
 
 the_push = FunctionExercise(
@@ -169,5 +170,6 @@ dynamic_threshold = FunctionExercise(
         ),
         (lambda x, share: x / _limit(x, share).clamp(min=1), "the few values beyond s are still outside [-1, 1]"),
     ],
-    cases=[(_guesses, 0.9), (_guesses, 0.995)],
+    cases=[(_guesses[:1], 0.9), (_guesses[1:2], 0.9), (_guesses, 0.9), (_guesses, 0.995)],
+    names=["a loud picture", "a quiet picture", "three together", "another share"],
 )
