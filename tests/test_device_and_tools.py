@@ -120,8 +120,9 @@ def widget(contents):
 def test_tidy_drops_what_depends_on_machine_and_moment():
     view, painter = widget("children=(SelectionSlider(...),)"), widget("children=(HBox(...),)")
     bar = nbformat.v4.new_output("stream", text="step 1\r  0%|\r 50%|\r100%| done\nend\n")
+    wiped = nbformat.v4.new_output("stream", name="stderr", text=" 50%|\r")
     cell = nbformat.v4.new_code_cell(
-        "x", outputs=[view, bar, painter], metadata={"execution": {"iopub.execute_input": "now"}, "tags": ["a"]}
+        "x", outputs=[view, bar, painter, wiped], metadata={"execution": {"iopub.execute_input": "now"}, "tags": ["a"]}
     )
     notebook = nbformat.v4.new_notebook(
         cells=[cell], metadata={"widgets": {}, "language_info": {"name": "python", "version": "3.11.7"}}
@@ -131,7 +132,7 @@ def test_tidy_drops_what_depends_on_machine_and_moment():
     assert cell.metadata == {"tags": ["a", "core"]}
     assert cell.outputs[0]["data"] == {"text/plain": "[explorer] run this cell to move the sliders"}
     assert cell.outputs[2]["data"] == {"text/plain": "[painter] run this cell to paint"}
-    assert cell.outputs[1].text == "100%| done\nend\n"
+    assert cell.outputs[1].text == "100%| done\nend\n" and len(cell.outputs) == 3
 
 
 def test_every_notebook_announces_the_minutes_that_are_counted():
