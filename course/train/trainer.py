@@ -91,7 +91,7 @@ class Draw:
         return torch.randint(1, T + 1, (self.batch_size,), generator=self.generator)[self.share]
 
     def mixed_levels(self, T):
-        """Levels in 1..T: a quarter even, the others logit-normal, oftenest around 2/3 T, where a digit takes its shape.
+        """Levels in 1..T: a quarter even, the others logit-normal, oftenest around 2/3 T, where a picture takes its shape.
 
         Logit-normal ones alone (Esser et al. 2024, arXiv 2403.03206, Sec. 3.1) are hardly ever low, and strokes stay rough.
         """
