@@ -82,7 +82,7 @@ def strengths(sd, what, x, shown, chosen, choices):
 
 
 def animals(sd, args, choices):
-    strengths(sd, "image to image", *bare(args.pictures, seed=21), [0.3], choices)
+    strengths(sd, "image to image", *bare(args.pictures, seed=21), [0.1, 0.2, 0.3], choices)
 
 
 def dogs(sd, args, choices):

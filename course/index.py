@@ -105,6 +105,6 @@ def sections(cells):
 
 
 def measured():
-    """Seconds and peak memory of each notebook as `benchmarks/notebooks.py` found them: {name: {"seconds", "peak_MB"}}."""
+    """Seconds and memory of each notebook as `benchmarks/notebooks.py` found them: {name: {"seconds", "peak_MB", "private_MB"}}."""
     lines = (ROOT / "benchmarks" / "results" / "notebooks.jsonl").read_text("utf-8").splitlines()
     return {row["notebook"]: row for row in map(json.loads, lines)}

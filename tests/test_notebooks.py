@@ -29,6 +29,15 @@ def test_the_notebooks_are_those_of_the_index():
         assert source(json.loads(row.path.read_bytes())["cells"][0]).splitlines()[0] == title
 
 
+def test_time_and_memory_keep_to_the_budget_as_measured():
+    """Two minutes, 1.5 GB, and 1 GB that is shared with no other reader: `benchmarks/notebooks.py`."""
+    measured = index.measured()
+    assert measured and set(measured) <= {row.name for row in index.rows()}
+    limits = {"seconds": 120, "peak_MB": 1500, "private_MB": 1000}
+    over = {name: row for name, row in measured.items() if any(row[key] > limit for key, limit in limits.items())}
+    assert not over
+
+
 def test_executed_in_order_without_errors(notebook):
     cells = code_cells(notebook)
     assert [c["execution_count"] for c in cells] == list(range(1, len(cells) + 1))
