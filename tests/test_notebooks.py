@@ -199,7 +199,7 @@ def test_functions_read_only_their_arguments(notebook):
 
 
 def test_nothing_is_stale_or_local(notebook):
-    text = json.dumps(notebook)
+    text = re.sub(r'"image/\w+": "[^"]*"', "", json.dumps(notebook))  # in a picture's bytes any three letters may stand
     assert not re.search(r"\b(TO[D]O|FIX[M]E|XX[X])\b|/home/\w|/root/|C:\\\\Users", text)
 
 
