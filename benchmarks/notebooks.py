@@ -2,8 +2,8 @@
 
     python benchmarks/notebooks.py [NOTEBOOK ...]
 
-The numbers include the kernel's start. peak_MB: the largest resident set of the kernel process (POSIX only). private_MB: the
-most of it that it shared with no other process, looked at five times a second; it is what one more reader costs.
+The numbers include the kernel's start. peak_MB: the largest resident set of the kernel process. private_MB: the largest part of
+it that no other process can share, looked at five times a second: what one more reader on the same computer costs. Linux only.
 """
 
 import json
@@ -19,7 +19,8 @@ path, over, private = pathlib.Path(sys.argv[1]), threading.Event(), 0
 def watch():
     global private
     while not over.wait(0.2):
-        private = max([private, *(kernel.memory_full_info().uss for kernel in psutil.Process().children())])
+        for memory in [kernel.memory_info() for kernel in psutil.Process().children()]:
+            private = max(private, memory.rss - memory.shared)
 threading.Thread(target=watch).start()
 try:
     nbclient.NotebookClient(nbformat.read(path, as_version=4), timeout=600, resources={"metadata": {"path": path.parent}}).execute()

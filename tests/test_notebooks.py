@@ -30,10 +30,10 @@ def test_the_notebooks_are_those_of_the_index():
 
 
 def test_time_and_memory_keep_to_the_budget_as_measured():
-    """Two minutes, 1.5 GB, and 1 GB that is shared with no other reader: `benchmarks/notebooks.py`."""
+    """Two minutes on two cores, and 1.5 GiB: `benchmarks/notebooks.py`."""
     measured = index.measured()
     assert measured and set(measured) <= {row.name for row in index.rows()}
-    limits = {"seconds": 120, "peak_MB": 1500, "private_MB": 1000}
+    limits = {"seconds": 120, "peak_MB": 1.5 * 1024**3 / 1e6}
     over = {name: row for name, row in measured.items() if any(row[key] > limit for key, limit in limits.items())}
     assert not over
 
