@@ -73,10 +73,13 @@ def width(data):
     return Image.open(io.BytesIO(data)).size[0] // SHARP
 
 
-def encoded(fig):
-    """The figure as bytes: `png`, or a JPEG if it holds pictures of `LARGE` pixels, whose colours no palette has. It is closed."""
+def encoded(fig, small=True):
+    """The figure as bytes: `png`, or a JPEG if it holds pictures of `LARGE` pixels, whose colours no palette has. It is closed.
+
+    small: whether to take the time for the fewest bytes, as for a page that is stored.
+    """
     if not any(image.get_gid() == "large" for ax in fig.axes for image in ax.images):
-        return png(fig)
+        return png(fig, small)
     data = io.BytesIO()
     _rendered(fig).save(data, "jpeg", quality=88)
     return data.getvalue()
@@ -85,21 +88,21 @@ def encoded(fig):
 def _rendered(fig):
     """The figure as a PIL picture, `SHARP` times as large as it is shown; it is closed."""
     full = io.BytesIO()
-    fig.savefig(full, format="png", dpi=96 * SHARP)
+    fig.savefig(full, format="png", dpi=96 * SHARP, pil_kwargs={"compress_level": 0})  # it is opened again at once
     plt.close(fig)
     return Image.open(full).convert("RGB")
 
 
-def png(fig):
+def png(fig, small=True):
     """The figure as PNG bytes of at most 256 colours, a third of the size of full colour; the figure is closed."""
-    picture, small = _rendered(fig), io.BytesIO()
+    picture, data = _rendered(fig), io.BytesIO()
     colors = picture.getcolors(256)
     if colors is None:
         picture = picture.quantize(256, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
     elif all(red == green == blue for _, (red, green, blue) in colors):
         picture = picture.convert("L")  # the same picture, two thirds of the bytes
-    picture.save(small, "png", optimize=True)
-    return small.getvalue()
+    picture.save(data, "png", optimize=small)
+    return data.getvalue()
 
 
 def _numbers(x):

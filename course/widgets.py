@@ -100,7 +100,7 @@ class Explorer:
             if not isinstance(text, str) or not hasattr(np.ravel(axes)[0], "figure"):
                 got = f"{type(axes).__name__} and {type(text).__name__}"
                 raise TypeError(f"draw returns axes and say a text; got {got}. Is there a `return`?")
-            self.pictures[values], self.sentences[values] = viz.encoded(np.ravel(axes)[0].figure), text
+            self.pictures[values], self.sentences[values] = viz.encoded(np.ravel(axes)[0].figure, small=False), text
         except Exception as error:  # said on the page, and raised by `show`
             self.sentences[values], self.errors[values] = _failure(error), error
 
@@ -235,7 +235,7 @@ class MaskPainter:
 
     def _show(self, sheet, titles):
         axes = gallery.sheet(torch.cat(sheet), column_titles=titles, scale=1.7)
-        _put(self.picture, viz.encoded(axes.figure))
+        _put(self.picture, viz.encoded(axes.figure, small=False))
 
     def _tell(self, text):
         self.sentence.value = _status(text)
