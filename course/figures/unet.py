@@ -48,7 +48,7 @@ def the_u(lit=(), channels=(16, 32), side=28, ax=None, width=9.0):
         x, y = PLACES[name]
         ink, paper = ("white", viz.GREEN) if "t" in lit else ("black", "white")
         badge = {"boxstyle": "circle,pad=0.18", "facecolor": paper, "edgecolor": viz.GREEN}
-        style = {"fontsize": 7, "ha": "center", "va": "center", "color": ink, "weight": "bold"}
+        style = {"fontsize": 7, "ha": "center", "va": "center", "color": ink}
         ax.text(x - BOX[0] / 2, y + BOX[1] / 2, "$t$", bbox=badge, zorder=5, **style)
     ax.set(xlim=(-1.7, 21.7), ylim=(-2.4, 0.6))
     ax.axis("off")
