@@ -16,7 +16,22 @@ from conftest import ROOT
 from torch.testing import assert_close
 
 from course import judges, mini_clip, stable_diffusion, toy_ddpm, toy_zoo, weights
-from course.train import clip, digit_judge, digit_parts, digit_unet, recipe, run, trainer, vae, zoo_judge, zoo_unet
+from course.train import (
+    clip,
+    decoder,
+    digit_judge,
+    digit_parts,
+    digit_unet,
+    language,
+    prior,
+    recipe,
+    run,
+    trainer,
+    upscaler,
+    vae,
+    zoo_judge,
+    zoo_unet,
+)
 
 STEPS = 4
 
@@ -31,13 +46,21 @@ def small(name, batch_size=8):
         tokenizer = mini_clip.make_tokenizer(toy_zoo.examples(200)[1])
         text_encoder = mini_clip.text_encoder(mini_clip.make_clip(tokenizer, width=32, layers=1)).requires_grad_(False)
         return zoo_unet.zoo_unet_trainer(vae.make_vae().eval(), text_encoder.eval(), tokenizer, **few)
+    tokenizer = mini_clip.make_tokenizer(toy_zoo.examples(200)[1])
+    if name == "prior":
+        return prior.prior_trainer(mini_clip.make_clip(tokenizer, width=32, layers=1).eval(), tokenizer, **few)
+    if name == "decoder":
+        untrained = mini_clip.make_clip(tokenizer, width=32, layers=1).eval()
+        return decoder.decoder_trainer(vae.make_vae().eval(), untrained, zoo_unet.make_unet(32), **few)
     makers = {"digit-judge": digit_judge.digit_judge_trainer, "digit-unet": digit_unet.digit_trainer,
-              "zoo-judge": zoo_judge.zoo_judge_trainer, "clip": clip.clip_trainer}  # fmt: skip
+              "zoo-judge": zoo_judge.zoo_judge_trainer, "clip": clip.clip_trainer,
+              "language": language.language_trainer, "upscaler": upscaler.upscaler_trainer}  # fmt: skip
     makers |= {f"digits-{part}": functools.partial(digit_parts.part_trainer, part) for part in digit_parts.PARTS}
     return makers[name](**few)
 
 
-MODELS = ["digit-judge", "digit-unet", "digits-half-b", "digits-10", "zoo-judge", "vae", "clip", "zoo-unet"]
+MODELS = ["digit-judge", "digit-unet", "digits-half-b", "digits-10", "zoo-judge", "vae", "clip", "zoo-unet",
+          "language", "upscaler", "prior", "decoder"]  # fmt: skip
 
 
 def losses_of(trainer, steps=STEPS):
@@ -171,9 +194,9 @@ def test_no_model_is_trained_on_what_is_held_out(monkeypatch):
         return true(scene, *rest, kinds=kinds)
 
     monkeypatch.setattr(toy_zoo, "render", watch)
-    for name in ("vae", "clip", "zoo-unet"):
+    for name in ("vae", "clip", "zoo-unet", "upscaler", "prior", "decoder"):
         small(name)
-    assert len(drawn) >= 3 * 24
+    assert len(drawn) >= 6 * 24
     assert not [scene for scene, kinds in drawn if toy_zoo.held_out(scene) and not kinds]
     patched = [kinds for _, kinds in drawn if kinds]
     assert len(patched) == 8 and all(ears != face for _, ears, face in patched)
