@@ -15,6 +15,8 @@ from course.train.recipe import Recipe
 from course.train.trainer import Trainer
 from course.train.zoo_unet import CAPTIONS, DROP
 
+RESCALING = ("clip_mean", "clip_std")  # parameters of the class that its training never uses
+
 
 def prior_loss(prior, rows, draw, clip, schedule, empty):
     """unCLIP Eq. 2: mean squared error of the clean embedding, given a caption of its picture, or the empty one.
@@ -47,9 +49,11 @@ def prior_trainer(clip, tokenizer, seed=0, n=20_000, **changes):
     torch.manual_seed(seed)
     empty, schedule = mini_clip.tokens(tokenizer, [""]), toy_ddpm.make_schedule(mini_unclip.PRIOR_SCHEDULE)
     loss = functools.partial(prior_loss, clip=clip, schedule=schedule, empty=empty)
-    recipe = {"batch_size": 64, "lr": 1e-3, "ema_decay": 0.999, "seed": seed,
+    prior = mini_unclip.make_prior()
+    used = [p for name, p in prior.named_parameters() if name not in RESCALING]
+    recipe = {"batch_size": 64, "lr": 1e-3, "ema_decay": 0.999, "seed": seed, "parameters": used,
               "source": f"CLIP's embeddings of Toy Zoo's training scenes, {CAPTIONS} captions each"}  # fmt: skip
-    return Trainer(mini_unclip.make_prior(), loss, (embeddings(clip, pictures), ids), **recipe | changes)
+    return Trainer(prior, loss, (embeddings(clip, pictures), ids), **recipe | changes)
 
 
 def clip_and_tokenizer():
