@@ -187,15 +187,21 @@ def test_importing_the_digits_recipe_loads_neither_diffusers_nor_transformers():
 
 def test_no_model_is_trained_on_what_is_held_out(monkeypatch):
     """What the recipes of autoencoder, CLIP and U-Net draw are training scenes, or animals that do not exist."""
-    drawn, true = [], toy_zoo.render
+    drawn, told, render, caption = [], [], toy_zoo.render, toy_zoo.caption
 
     def watch(scene, *rest, kinds=None):
         drawn.append((scene, kinds))
-        return true(scene, *rest, kinds=kinds)
+        return render(scene, *rest, kinds=kinds)
+
+    def listen(scene, *rest):
+        told.append(scene)
+        return caption(scene, *rest)
 
     monkeypatch.setattr(toy_zoo, "render", watch)
-    for name in ("vae", "clip", "zoo-unet", "upscaler", "prior", "decoder"):
+    monkeypatch.setattr(toy_zoo, "caption", listen)
+    for name in ("vae", "clip", "zoo-unet", "language", "upscaler", "prior", "decoder"):
         small(name)
+    assert len(told) >= 4 * 24 and not any(map(toy_zoo.held_out, told))
     assert len(drawn) >= 6 * 24
     assert not [scene for scene, kinds in drawn if toy_zoo.held_out(scene) and not kinds]
     patched = [kinds for _, kinds in drawn if kinds]
