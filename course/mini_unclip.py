@@ -19,7 +19,7 @@ from course.stable_diffusion import given
 FOLDER = "mini-unclip"
 SCALE = 8.0  # the root of D
 PRIOR_SCHEDULE, PRIOR_PREDICTION = "cosine", "x_0"
-GUIDANCE_SCALE = 3.0
+GUIDANCE_SCALE = 5.0
 PRIOR_GUIDANCE_SCALE = 2.0
 
 

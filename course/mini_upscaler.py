@@ -54,22 +54,35 @@ def stretch(small):
     return F.interpolate(small, scale_factor=FACTOR, mode="bicubic")
 
 
-def noised(small, level, generator, schedule):
-    """What the network is told of small pictures `[B, 3, h, w]`: they with the noise of that level, and the level of each."""
+def begin(denoiser, small, generator, level):
+    """The denoiser told of small pictures with noise of that level, these stretched, and the noise where a walk begins.
+
+    Raises ValueError on other pictures or levels.
+    """
+    pictures.check(small, "small pictures", limit=10)
+    if level not in range(LEVELS + 1):
+        raise ValueError(f"level is a whole number in 0..{LEVELS}; got {level!r}")
     levels = torch.full((len(small),), level)
-    return toy_ddpm.q_sample(small, levels, toy_ddpm.noise_like(small, generator), schedule), levels.to(small.device)
+    noisy = toy_ddpm.q_sample(small, levels, toy_ddpm.noise_like(small, generator), denoiser.schedule)
+    stretched = stretch(noisy)
+    return denoiser.given((noisy, levels.to(small.device))), stretched, toy_ddpm.noise_like(stretched, generator)
 
 
 def upscale(denoiser, small, generator, level=50, timesteps=20, step=toy_ddpm.ddim):
     """Pictures `[B, 3, H, W]` in [-1, 1] from small ones `[B, 3, h, w]` in [-1, 1].
 
     generator: of all chance, or a list of one per picture; level: how much noise is laid on the small pictures, in
-    0..`LEVELS`: the more, the more is invented. Raises ValueError on other pictures or levels.
+    0..`LEVELS`: the more, the more is invented. Raises ValueError where `begin` does.
     """
-    pictures.check(small, "small pictures", limit=10)
-    if level not in range(LEVELS + 1):
-        raise ValueError(f"level is a whole number in 0..{LEVELS}; got {level!r}")
-    c = noised(small, level, generator, denoiser.schedule)
-    x_T = toy_ddpm.noise_like(stretch(small), generator)
-    detail = toy_ddpm.last(toy_ddpm.sample(denoiser.given(c), x_T, timesteps, step))
-    return (stretch(c[0]) + DETAIL * detail).clamp(-1, 1)
+    told, stretched, x_T = begin(denoiser, small, generator, level)
+    return (stretched + DETAIL * toy_ddpm.last(toy_ddpm.sample(told, x_T, timesteps, step))).clamp(-1, 1)
+
+
+@torch.no_grad()
+def expected(denoiser, small, generator, level=50):
+    """The mean of all pictures `[B, 3, H, W]` that fit the small ones: one call at the last level, where x_t tells nothing.
+
+    It is what a network trained by squared error alone would say. Raises ValueError where `begin` does.
+    """
+    told, stretched, x_T = begin(denoiser, small, generator, level)
+    return (stretched + DETAIL * told(x_T, denoiser.schedule.T)[0]).clamp(-1, 1)

@@ -38,6 +38,18 @@ def test_small_pictures_are_means_of_squares_and_any_size_is_drawn(upscaler):
     assert drawn.shape == (1, 3, 32, 48) and drawn.abs().max() <= 1
 
 
+def test_the_expected_picture_is_that_of_an_exact_denoiser():
+    """Of two details, equally likely whatever the small picture is, their mean; a draw is one of them."""
+    details = torch.stack([torch.full((3, 16, 16), value) for value in (-1.0, 2.0)])
+    exact = toy_ddpm.exact_denoiser(details, toy_ddpm.cosine())
+    exact.network = lambda x_t, t, c, told=exact.network: told(x_t, t)
+    small, chance = torch.zeros(40, 3, 4, 4), torch.Generator().manual_seed(2)
+    mean = mini_upscaler.expected(exact, small, chance, level=0)
+    assert_close(mean, torch.full_like(mean, mini_upscaler.DETAIL * 0.5), atol=0.05, rtol=0)
+    drawn = mini_upscaler.upscale(exact, small, chance, level=0).mean((1, 2, 3)) / mini_upscaler.DETAIL
+    assert ((drawn - 2).abs() < 0.01).sum() + ((drawn + 1).abs() < 0.01).sum() == 40 and drawn.std() > 1
+
+
 @pytest.mark.parametrize("change, message", [
     ({"small": torch.zeros(3, 16, 16)}, "small pictures must be"), ({"small": torch.full((1, 3, 16, 16), torch.nan)}, "NaN"),
     ({"level": 301}, r"level is a whole number in 0\.\.300; got 301"), ({"level": 0.5}, "whole number"),

@@ -15,13 +15,14 @@ import torch
 from conftest import ROOT
 from torch.testing import assert_close
 
-from course import judges, mini_clip, stable_diffusion, toy_ddpm, toy_zoo, weights
+from course import judges, mini_clip, mini_language, stable_diffusion, toy_ddpm, toy_zoo, weights
 from course.train import (
     clip,
     decoder,
     digit_judge,
     digit_parts,
     digit_unet,
+    imagen,
     language,
     prior,
     recipe,
@@ -47,6 +48,9 @@ def small(name, batch_size=8):
         text_encoder = mini_clip.text_encoder(mini_clip.make_clip(tokenizer, width=32, layers=1)).requires_grad_(False)
         return zoo_unet.zoo_unet_trainer(vae.make_vae().eval(), text_encoder.eval(), tokenizer, **few)
     tokenizer = mini_clip.make_tokenizer(toy_zoo.examples(200)[1])
+    if name == "imagen":
+        untrained = mini_language.make_language_model(tokenizer, width=32).eval()
+        return imagen.imagen_trainer(tokenizer, untrained, **few)
     if name == "prior":
         return prior.prior_trainer(mini_clip.make_clip(tokenizer, width=32, layers=1).eval(), tokenizer, **few)
     if name == "decoder":
@@ -60,7 +64,7 @@ def small(name, batch_size=8):
 
 
 MODELS = ["digit-judge", "digit-unet", "digits-half-b", "digits-10", "zoo-judge", "vae", "clip", "zoo-unet",
-          "language", "upscaler", "prior", "decoder"]  # fmt: skip
+          "language", "upscaler", "imagen", "prior", "decoder"]  # fmt: skip
 
 
 def losses_of(trainer, steps=STEPS):
@@ -199,10 +203,10 @@ def test_no_model_is_trained_on_what_is_held_out(monkeypatch):
 
     monkeypatch.setattr(toy_zoo, "render", watch)
     monkeypatch.setattr(toy_zoo, "caption", listen)
-    for name in ("vae", "clip", "zoo-unet", "language", "upscaler", "prior", "decoder"):
+    for name in ("vae", "clip", "zoo-unet", "language", "upscaler", "imagen", "prior", "decoder"):
         small(name)
     assert len(told) >= 4 * 24 and not any(map(toy_zoo.held_out, told))
-    assert len(drawn) >= 6 * 24
+    assert len(drawn) >= 7 * 24
     assert not [scene for scene, kinds in drawn if toy_zoo.held_out(scene) and not kinds]
     patched = [kinds for _, kinds in drawn if kinds]
     assert len(patched) == 8 and all(ears != face for _, ears, face in patched)
