@@ -6,7 +6,7 @@ beside published FID values, which use another network (Heusel et al. 2017, arXi
 
 import torch
 
-from course import pictures, toy_zoo
+from course import pictures, toy_sounds, toy_zoo
 
 
 @torch.no_grad()
@@ -104,6 +104,20 @@ def prompt_accuracy(judge, x, prompts):
         )
     seen = judge.read(x)
     return sum(all(getattr(s, k) == v for k, v in names.items()) for s, names in zip(seen, wanted)) / len(wanted)
+
+
+def caption_accuracy(judge, waves, captions):
+    """Share of the waves `[N, 1, 2048]` in [-1, 1] in which every word of their caption is heard, in 0..1.
+
+    Raises ValueError if the judge cannot read them, or if a caption names nothing of toy sounds.
+    """
+    wanted = [toy_sounds.parse(caption) for caption in captions]
+    if not all(wanted) or len(wanted) != len(waves):
+        raise ValueError(
+            f"one caption a wave that names something of toy sounds is needed; got {captions[:3]}... for {len(waves)} waves"
+        )
+    heard = judge.read(waves)
+    return sum(named.items() <= sound._asdict().items() for sound, named in zip(heard, wanted)) / len(wanted)
 
 
 def diversity(judge, x, groups):

@@ -1,0 +1,85 @@
+"""The sounds' diffusion model: `SoundUNet` on toy sounds, with words. Schedule, prediction, loss and loop are the digits'."""
+
+import torch
+
+from course import judges, metrics, toy_ddpm, toy_sounds, weights
+from course.mini_sound import SoundUNet, as_numbers
+from course.train.recipe import Recipe
+from course.train.trainer import DenoisingLoss, Draw, Trainer
+
+SCHEDULE, PREDICTION = "cosine", "v"
+UNSAID, NOTHING_SAID = 0.15, 0.1  # shares: of single words that are left out, and of captions of which nothing is left
+SILENT = 1_000  # the sample from which on a short sound is over
+
+
+class SoundLoss(DenoisingLoss):
+    """The digits' loss with four words in place of one label. data: waves `[N, 1, L]` and numbers of words `[N, 4]`."""
+
+    def __call__(self, network, rows, draw):
+        x_0, words = rows
+        t, eps = self.levels(draw, self.schedule.T), draw.normal(*x_0.shape[1:])
+        silent = (draw.uniform(words.shape[1]) < UNSAID) | (draw.uniform(1) < self.drop_label)
+        c = torch.where(silent, network.c_null, words)
+        return toy_ddpm.training_loss(network, x_0, t, eps, self.schedule, self.prediction, c)
+
+    def check(self, network, data):
+        """Look at the data once, before the first step. Raises ValueError on waves outside [-1, 1]."""
+        super().check(network, data[:1])
+
+
+def sound_trainer(seed=0, n=20_000, **changes):
+    """A `Trainer` of a new `SoundUNet` on n sounds, none of them held out; changes: keywords of `Trainer`."""
+    waves, heard = toy_sounds.examples(n, seed=2000 + seed)
+    words = torch.tensor([toy_sounds.numbers(sound) for sound in heard])
+    torch.manual_seed(seed)
+    loss = SoundLoss(toy_ddpm.make_schedule(SCHEDULE), PREDICTION, NOTHING_SAID, Draw.mixed_levels)
+    recipe = {
+        "batch_size": 64,
+        "lr": 2e-3,
+        "ema_decay": 0.999,
+        "seed": seed,
+        "source": "toy sounds, without those held out",
+    }
+    return Trainer(SoundUNet(), loss, (torch.from_numpy(waves), words), **recipe | changes)
+
+
+def draw_sounds(denoiser, captions, timesteps=25, guidance_scale=1.5, eta=0.0, seed=0):
+    """Sounds `[n, 1, 2048]` in [-1, 1] for n captions, which may leave words unsaid. A guided step costs two calls."""
+    generator = torch.Generator().manual_seed(seed)
+    x_T = torch.randn(len(captions), 1, toy_sounds.SAMPLES, generator=generator)
+    told = toy_ddpm.guide(denoiser.given(as_numbers(*captions)), guidance_scale)
+    walk = toy_ddpm.sample(told, x_T, timesteps, toy_ddpm.ddim, eta=eta, generator=generator)
+    return toy_ddpm.last(walk).clamp(-1, 1)
+
+
+def store(trainer):
+    weights.save("sound", trainer.ema_model, schedule=SCHEDULE, prediction=PREDICTION)
+
+
+def measure(seed, n=200):
+    """The share of n drawn sounds in which the judge hears every word of the caption, and the noise left in their silence."""
+    judge, figures = judges.load_sound_judge(), {}
+    sets = {"held-out sounds": toy_sounds.HELD_OUT, "training sounds": toy_sounds.TRAINING}
+    for name, chosen in sets.items():
+        captions = [toy_sounds.caption(chosen[i % len(chosen)]) for i in range(n)]
+        drawn = draw_sounds(weights.load("sound"), captions, seed=seed)
+        figures[f"heard as asked, {name}"] = metrics.caption_accuracy(judge, drawn, captions)
+        short = torch.tensor(["short" in caption for caption in captions])
+        figures[f"RMS of the silence behind short ones, {name}"] = (
+            drawn[short, :, SILENT:].square().mean().sqrt().item()
+        )
+    waves, heard = toy_sounds.examples(n, seed=3 + seed, sounds=toy_sounds.all_sounds())
+    captions = [toy_sounds.caption(sound) for sound in heard]
+    figures["true sounds heard as they are"] = metrics.caption_accuracy(judge, torch.from_numpy(waves), captions)
+    return figures
+
+
+RECIPE = Recipe(
+    name="sound",
+    folder="sound",
+    steps=4_000,
+    needs=("sound-judge",),
+    build=lambda seed, device: sound_trainer(seed, device=device),
+    store=store,
+    measure=measure,
+)
