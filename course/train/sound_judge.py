@@ -44,7 +44,7 @@ def measure(seed, n=3000):
 RECIPE = Recipe(
     name="sound-judge",
     folder="sound-judge",
-    steps=800,
+    steps=500,
     build=lambda seed, device: sound_judge_trainer(seed, device=device),
     store=store,
     measure=measure,
