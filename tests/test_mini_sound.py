@@ -300,6 +300,16 @@ def test_words_that_cannot_be_are_refused():
         SoundUNet(samples=2000)
 
 
+@pytest.mark.parametrize("data, message", [
+    ((torch.full((2, 1, 300), 2.0), torch.zeros(2, 4)), "waves lie in 2..2"),
+    ((torch.zeros(2, 1, 300), torch.zeros(2)), r"must be \[2, 4\]"),
+    ((torch.zeros(2, 1, 300), torch.tensor([[0, 0, 0, 0], [0, 0, 0, 3]])), r"each below \[2, 2, 3, 3\]"),
+])  # fmt: skip
+def test_data_that_cannot_be_are_refused_before_training(data, message):
+    with pytest.raises(ValueError, match=message):
+        sound.SoundLoss(toy_ddpm.cosine()).check(SoundUNet(), data)
+
+
 @pytest.mark.parametrize("wave, alt, message", [
     (torch.zeros(1, 5), "a", r"one row \[L\]"), (torch.full((5,), 2.0), "a", "-1..1"),
     (torch.full((5,), torch.nan), "a", "-1..1"), (torch.zeros(5), " ", "alt is empty"),

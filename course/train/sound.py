@@ -2,7 +2,7 @@
 
 import torch
 
-from course import judges, metrics, toy_ddpm, toy_sounds, weights
+from course import judges, metrics, sounds, toy_ddpm, toy_sounds, weights
 from course.mini_sound import SoundUNet, as_numbers
 from course.train.recipe import Recipe
 from course.train.trainer import DenoisingLoss, Draw, Trainer
@@ -23,8 +23,12 @@ class SoundLoss(DenoisingLoss):
         return toy_ddpm.training_loss(network, x_0, t, eps, self.schedule, self.prediction, c)
 
     def check(self, network, data):
-        """Look at the data once, before the first step. Raises ValueError on waves outside [-1, 1]."""
-        super().check(network, data[:1])
+        """Look at the data once, before the first step. Raises ValueError unless they are waves in [-1, 1], and words for each."""
+        waves, words = data
+        sounds.check(waves)
+        if words.shape != (len(waves), len(network.c_null)) or not ((words >= 0) & (words < network.c_null)).all():
+            allowed = f"[{len(waves)}, {len(network.c_null)}], each below {network.c_null.tolist()}"
+            raise ValueError(f"the numbers of the words must be {allowed}; got {list(words.shape)}: toy_sounds.numbers")
 
 
 def sound_trainer(seed=0, n=20_000, **changes):
