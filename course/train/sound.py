@@ -60,21 +60,23 @@ def store(trainer):
     weights.save("sound", trainer.ema_model, schedule=SCHEDULE, prediction=PREDICTION)
 
 
-def measure(seed, n=200):
-    """The share of n drawn sounds in which the judge hears every word of the caption, and the noise left in their silence."""
-    judge, figures = judges.load_sound_judge(), {}
+def measure(seed, n=100):
+    """The share of n drawn sounds each in which the judge hears every word of the caption, and the noise in their silence."""
+    judge, figures, denoiser = judges.load_sound_judge(), {}, weights.load("sound")
     sets = {"held-out sounds": toy_sounds.HELD_OUT, "training sounds": toy_sounds.TRAINING}
-    for name, chosen in sets.items():
-        captions = [toy_sounds.caption(chosen[i % len(chosen)]) for i in range(n)]
-        drawn = draw_sounds(weights.load("sound"), captions, seed=seed)
-        figures[f"heard as asked, {name}"] = metrics.caption_accuracy(judge, drawn, captions)
-        short = torch.tensor(["short" in caption for caption in captions])
-        figures[f"RMS of the silence behind short ones, {name}"] = (
-            drawn[short, :, SILENT:].square().mean().sqrt().item()
-        )
-    waves, heard = toy_sounds.examples(n, seed=3 + seed, sounds=toy_sounds.all_sounds())
-    captions = [toy_sounds.caption(sound) for sound in heard]
-    figures["true sounds heard as they are"] = metrics.caption_accuracy(judge, torch.from_numpy(waves), captions)
+    captions = {name: [toy_sounds.caption(chosen[i % len(chosen)]) for i in range(n)] for name, chosen in sets.items()}
+    drawn = {name: draw_sounds(denoiser, captions[name], seed=seed) for name in sets}
+    for name in sets:
+        figures[f"heard as asked, {name}"] = metrics.caption_accuracy(judge, drawn[name], captions[name])
+    texts, waves = sum(captions.values(), []), torch.cat(list(drawn.values()))
+    for kind in toy_sounds.KINDS:
+        rows = [i for i, text in enumerate(texts) if kind in text]
+        figures[f"heard as asked, {kind}s"] = metrics.caption_accuracy(judge, waves[rows], [texts[i] for i in rows])
+    short = [i for i, text in enumerate(texts) if "short" in text]
+    figures["RMS of the silence behind short ones"] = waves[short, :, SILENT:].square().mean().sqrt().item()
+    waves, heard = toy_sounds.examples(2 * n, seed=3 + seed, sounds=toy_sounds.all_sounds())
+    texts = [toy_sounds.caption(sound) for sound in heard]
+    figures["true sounds heard as they are"] = metrics.caption_accuracy(judge, torch.from_numpy(waves), texts)
     return figures
 
 
