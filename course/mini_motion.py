@@ -1,0 +1,101 @@
+"""Pictures that know of each other: attention along the frames of a film, put into a picture model that stays as it is.
+
+Blattmann et al. 2023 (arXiv 2304.08818) and Guo et al. 2023 (AnimateDiff, arXiv 2307.04725): the layers of the picture
+model take the frames for rows of a batch, the new ones take places for rows. Their output begins at zero, so before the
+training the pictures are the picture model's own, bit for bit. Letters in the shape comments: B films, N = B F rows of
+the picture model, F frames, C channels, h and w latent cells, D numbers of a head.
+
+Left out: attention over place and time together, films longer than those of the training, a word for the motion.
+"""
+
+import contextlib
+import numbers
+
+import torch
+import torch.nn.functional as F
+from diffusers.models.transformers.transformer_2d import Transformer2DModel
+from torch import nn
+
+from course import stable_diffusion, toy_ddpm
+from course.stable_diffusion import given
+
+FRAMES = 8
+WIDTHS = (96, 160, 160, 160, 160, 96, 96)  # channels behind the attention layers of Toy Zoo's U-Net, in their order
+
+
+def by_place(h, frames):
+    """Frames as rows, `[B F, C, h, w]`, to places as rows, `[B h w, F, C]`: each row is one place of one film, in time."""
+    films = h.unflatten(0, (-1, frames))  # [B, F, C, h, w]
+    return films.permute(0, 3, 4, 1, 2).flatten(0, 2)
+
+
+def by_frame(rows, shape):
+    """The way back, from `[B h w, F, C]` to the shape `[B F, C, h, w]`."""
+    n, channels, height, width = shape
+    frames = rows.shape[1]
+    films = rows.view(n // frames, height, width, frames, channels)
+    return films.permute(0, 3, 4, 1, 2).reshape(shape)
+
+
+class FrameAttention(nn.Module):
+    """Each place looks at itself in all frames of its film: `[B F, C, h, w]` in, what is to be added to it out.
+
+    Attention as in Vaswani et al. 2017 (arXiv 1706.03762), Eq. 1; a learned row tells each frame its number.
+    """
+
+    def __init__(self, channels, inner, heads, frames):
+        super().__init__()
+        self.heads, self.frames = heads, frames
+        self.norm, self.place = nn.LayerNorm(channels), nn.Parameter(0.02 * torch.randn(frames, channels))
+        self.to_qkv = nn.Linear(channels, 3 * inner, bias=False)
+        self.to_out = nn.Linear(inner, channels)
+        nn.init.zeros_(self.to_out.weight), nn.init.zeros_(self.to_out.bias)
+
+    def forward(self, h):
+        rows = self.norm(by_place(h, self.frames)) + self.place  # [B h w, F, C]
+        q, k, v = self.to_qkv(rows).unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)  # [B h w, heads, F, D]
+        belief = (q @ k.mT / q.shape[-1] ** 0.5).softmax(dim=-1)  # [B h w, heads, F, F], rows sum to 1
+        return by_frame(self.to_out((belief @ v).transpose(1, 2).flatten(2)), h.shape)
+
+
+class MiniMotion(nn.Module):
+    """The new layers alone, one behind each attention layer of a U-Net, whose channels are `widths`. frames: of every film."""
+
+    def __init__(self, widths=WIDTHS, inner=64, heads=4, frames=FRAMES):
+        super().__init__()
+        self.config = dict(widths=list(widths), inner=inner, heads=heads, frames=frames)
+        self.frames = frames
+        self.layers = nn.ModuleList(FrameAttention(channels, inner, heads, frames) for channels in widths)
+
+    @contextlib.contextmanager
+    def inside(self, unet):
+        """Inside, the U-Net has these layers, and its rows `[B F, ...]` are films, frame after frame; afterwards it is as before.
+
+        Raises ValueError if it has other attention layers than these were made for.
+        """
+        places = attention_layers(unet)
+        widths = [layer.config.in_channels for layer in places]
+        if widths != self.config["widths"]:
+            raise ValueError(f"these layers are for the widths {self.config['widths']}; this U-Net has {widths}")
+        hooks = [place.register_forward_hook(adding(layer)) for place, layer in zip(places, self.layers)]
+        try:
+            yield unet
+        finally:
+            for hook in hooks:
+                hook.remove()
+
+
+def attention_layers(unet):
+    """The attention layers of a U-Net in the order in which a picture goes through them."""
+    blocks = [*unet.down_blocks, unet.mid_block, *unet.up_blocks]
+    return [layer for block in blocks for layer in block.attentions if isinstance(layer, Transformer2DModel)]
+
+
+def adding(layer):
+    """A hook that adds to what a module of diffusers has said what `layer` says of it."""
+
+    def hook(module, inputs, said):
+        (h,) = said  # diffusers gives a tuple of one
+        return (h + layer(h),)
+
+    return hook
