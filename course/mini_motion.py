@@ -12,7 +12,6 @@ import contextlib
 import numbers
 
 import torch
-import torch.nn.functional as F
 from diffusers.models.transformers.transformer_2d import Transformer2DModel
 from torch import nn
 
@@ -21,10 +20,16 @@ from course.stable_diffusion import given
 
 FRAMES = 8
 WIDTHS = (96, 160, 160, 160, 160, 96, 96)  # channels behind the attention layers of Toy Zoo's U-Net, in their order
+GUIDANCE_SCALE = 7.5
 
 
 def by_place(h, frames):
-    """Frames as rows, `[B F, C, h, w]`, to places as rows, `[B h w, F, C]`: each row is one place of one film, in time."""
+    """Frames as rows, `[B F, C, h, w]`, to places as rows, `[B h w, F, C]`: each row is one place of one film, in time.
+
+    Raises ValueError unless these are whole films.
+    """
+    if len(h) % frames:
+        raise ValueError(f"films of {frames} frames come in whole; got {len(h)} rows")
     films = h.unflatten(0, (-1, frames))  # [B, F, C, h, w]
     return films.permute(0, 3, 4, 1, 2).flatten(0, 2)
 
@@ -99,3 +104,44 @@ def adding(layer):
         return (h + layer(h),)
 
     return hook
+
+
+# ---------------------------------------------------------------- drawing
+
+
+def film_noise(sd, seeds, frames=FRAMES, shared=0.0):
+    """Where films begin, standard normal `[B F, 4, h, w]`, frame after frame, from one seed each.
+
+    shared: the share of its variance that all frames of a film have in common, 0 to 1, else ValueError: the mixed noise
+    of Ge et al. 2023 (arXiv 2305.10474).
+    """
+    if not isinstance(shared, numbers.Real) or not 0 <= shared <= 1:
+        raise ValueError(f"shared is {shared!r}, but a share of the noise lies in 0..1")
+    films = []
+    for source in stable_diffusion.generators(seeds):
+        own = stable_diffusion.noise(sd, [source] * frames)
+        common = stable_diffusion.noise(sd, [source])
+        films.append((1 - shared) ** 0.5 * own + shared**0.5 * common)
+    return torch.cat(films)
+
+
+@torch.no_grad()
+def draw_frames(sd, motion, prompts, seeds=None, steps=25, guidance_scale=GUIDANCE_SCALE, shared=0.0):
+    """Films `[B, F, 3, H, W]` in [-1, 1], one for each prompt, by DDIM; all frames of a film have the same prompt.
+
+    motion: a `MiniMotion`, or None: then the picture model draws `FRAMES` pictures that know nothing of each other.
+    seeds: a whole number for each film, default 0, 1, ...; shared: `film_noise`'s.
+    Raises ValueError on other prompts, seeds, steps, scales or shares, and where the U-Net is not the one of the layers.
+    """
+    if not (motion is None or isinstance(motion, MiniMotion)):
+        raise ValueError(f'motion is what weights.load("motion") gives, or None; got {type(motion).__name__}')
+    prompts, seeds, _ = given.paired(prompts, seeds)
+    frames = motion.frames if motion else FRAMES
+    grid = stable_diffusion.timesteps(sd, steps)
+    films = []
+    with motion.inside(sd.unet) if motion else contextlib.nullcontext():
+        for prompt, seed in zip(prompts, seeds):  # one at a time, so that a film is the same in every list
+            denoiser = stable_diffusion.denoiser(sd, [prompt] * frames, guidance_scale)
+            z_T = film_noise(sd, [seed], frames, shared)
+            films.append(stable_diffusion.finish(sd, toy_ddpm.sample(denoiser, z_T, grid, toy_ddpm.ddim)))
+    return torch.stack(films)

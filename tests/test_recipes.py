@@ -16,7 +16,19 @@ from conftest import ROOT
 from torch.testing import assert_close
 
 from course import judges, mini_clip, stable_diffusion, toy_ddpm, toy_zoo, weights
-from course.train import clip, digit_judge, digit_parts, digit_unet, recipe, run, trainer, vae, zoo_judge, zoo_unet
+from course.train import (
+    clip,
+    digit_judge,
+    digit_parts,
+    digit_unet,
+    motion,
+    recipe,
+    run,
+    trainer,
+    vae,
+    zoo_judge,
+    zoo_unet,
+)
 
 STEPS = 4
 
@@ -27,17 +39,20 @@ def small(name, batch_size=8):
     torch.manual_seed(7)
     if name == "vae":
         return vae.vae_trainer(judges.ZooJudge(), **few)
-    if name == "zoo-unet":
+    if name in ("zoo-unet", "motion"):
         tokenizer = mini_clip.make_tokenizer(toy_zoo.examples(200)[1])
         text_encoder = mini_clip.text_encoder(mini_clip.make_clip(tokenizer, width=32, layers=1)).requires_grad_(False)
-        return zoo_unet.zoo_unet_trainer(vae.make_vae().eval(), text_encoder.eval(), tokenizer, **few)
+        parts = vae.make_vae().eval(), text_encoder.eval(), tokenizer
+        if name == "motion":
+            return motion.motion_trainer(zoo_unet.make_unet(32), *parts, **few)
+        return zoo_unet.zoo_unet_trainer(*parts, **few)
     makers = {"digit-judge": digit_judge.digit_judge_trainer, "digit-unet": digit_unet.digit_trainer,
               "zoo-judge": zoo_judge.zoo_judge_trainer, "clip": clip.clip_trainer}  # fmt: skip
     makers |= {f"digits-{part}": functools.partial(digit_parts.part_trainer, part) for part in digit_parts.PARTS}
     return makers[name](**few)
 
 
-MODELS = ["digit-judge", "digit-unet", "digits-half-b", "digits-10", "zoo-judge", "vae", "clip", "zoo-unet"]
+MODELS = ["digit-judge", "digit-unet", "digits-half-b", "digits-10", "zoo-judge", "vae", "clip", "zoo-unet", "motion"]
 
 
 def losses_of(trainer, steps=STEPS):

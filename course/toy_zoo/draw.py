@@ -280,9 +280,7 @@ def decide(scene, rng):
     background, coat = (
         shade(PAINT[color], rng.uniform(0.92, 1.05)) for color in (scene.background, scene.coat or "brown")
     )
-    return Chance(
-        pose, background, coat, rng.uniform(0.94, 1.08), rng.uniform((-2, 0), (2, 2.5)), rng.random() < 0.5
-    )
+    return Chance(pose, background, coat, rng.uniform(0.94, 1.08), rng.uniform((-2, 0), (2, 2.5)), rng.random() < 0.5)
 
 
 def paint(scene, chance, size, kinds=None):
