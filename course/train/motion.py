@@ -97,9 +97,14 @@ def correlation(a, b):
 def wishes(n, seed, scenes=WALKERS):
     """n true walks in [-1, 1], `[n, F, 3, 64, 64]`, and prompts that name all that is in them."""
     films, chosen = walks(n, 6000 + seed, scenes)
-    rng = np.random.default_rng(6000 + seed)
     true = from_uint8(films.reshape(-1, *films.shape[2:])).unflatten(0, (n, FRAMES))
-    return true, [toy_zoo.caption(scene, rng, everything=True) for scene in chosen]
+    return true, prompts_of(chosen, seed)
+
+
+def prompts_of(scenes, seed):
+    """For each scene a prompt that names all that is in it."""
+    rng = np.random.default_rng(6000 + seed)
+    return [toy_zoo.caption(scene, rng, everything=True) for scene in scenes]
 
 
 def measure(seed, n=100):
