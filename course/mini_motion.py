@@ -43,34 +43,60 @@ def by_frame(rows, shape):
 
 
 class FrameAttention(nn.Module):
-    """Each place looks at itself in all frames of its film: `[B F, C, h, w]` in, what is to be added to it out.
+    """Each frame looks at all frames of its row: rows `[R, F, C]` in, rows out, at first zeros.
 
-    Attention as in Vaswani et al. 2017 (arXiv 1706.03762), Eq. 1; a learned row tells each frame its number.
+    Attention as in Vaswani et al. 2017 (arXiv 1706.03762), Eq. 1, with several heads.
+    """
+
+    def __init__(self, channels, inner, heads):
+        super().__init__()
+        self.heads = heads
+        self.to_qkv, self.to_out = nn.Linear(channels, 3 * inner, bias=False), zeros(nn.Linear(inner, channels))
+
+    def forward(self, rows):
+        q, k, v = self.to_qkv(rows).unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)  # [R, heads, F, D] each
+        weights = (q @ k.mT / q.shape[-1] ** 0.5).softmax(dim=-1)  # [R, heads, F, F], rows sum to 1
+        return self.to_out((weights @ v).transpose(1, 2).flatten(2))
+
+
+class FrameLayer(nn.Module):
+    """What a place learns from itself in the other frames: `[B F, C, h, w]` in, what is to be added to it out, at first zeros.
+
+    A learned row tells each frame its number; attention looks, two linear layers make something of it.
     """
 
     def __init__(self, channels, inner, heads, frames):
         super().__init__()
-        self.heads, self.frames = heads, frames
-        self.norm, self.place = nn.LayerNorm(channels), nn.Parameter(0.02 * torch.randn(frames, channels))
-        self.to_qkv = nn.Linear(channels, 3 * inner, bias=False)
-        self.to_out = nn.Linear(inner, channels)
-        nn.init.zeros_(self.to_out.weight), nn.init.zeros_(self.to_out.bias)
+        self.frames, self.number = frames, nn.Parameter(0.02 * torch.randn(frames, channels))
+        self.norm_1, self.attention = nn.LayerNorm(channels), FrameAttention(channels, inner, heads)
+        self.norm_2, last = nn.LayerNorm(channels), zeros(nn.Linear(2 * inner, channels))
+        self.think = nn.Sequential(nn.Linear(channels, 2 * inner), nn.GELU(), last)
 
     def forward(self, h):
-        rows = self.norm(by_place(h, self.frames)) + self.place  # [B h w, F, C]
-        q, k, v = self.to_qkv(rows).unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)  # [B h w, heads, F, D]
-        belief = (q @ k.mT / q.shape[-1] ** 0.5).softmax(dim=-1)  # [B h w, heads, F, F], rows sum to 1
-        return by_frame(self.to_out((belief @ v).transpose(1, 2).flatten(2)), h.shape)
+        rows = by_place(h, self.frames)  # [B h w, F, C]
+        seen = self.attention(self.norm_1(rows) + self.number)
+        thought = self.think(self.norm_2(rows + seen) + self.number)
+        return by_frame(seen + thought, h.shape)
+
+
+def zeros(linear):
+    """The layer with zeros for weights."""
+    for parameter in linear.parameters():
+        nn.init.zeros_(parameter)
+    return linear
 
 
 class MiniMotion(nn.Module):
-    """The new layers alone, one behind each attention layer of a U-Net, whose channels are `widths`. frames: of every film."""
+    """The new layers alone, one behind each attention layer of a U-Net, whose channels are `widths`.
 
-    def __init__(self, widths=WIDTHS, inner=64, heads=4, frames=FRAMES):
+    frames: of every film; shared: what the frames' starting noises have in common, see `mixed`.
+    """
+
+    def __init__(self, widths=WIDTHS, inner=48, heads=3, frames=FRAMES, shared=0.5):
         super().__init__()
-        self.config = dict(widths=list(widths), inner=inner, heads=heads, frames=frames)
-        self.frames = frames
-        self.layers = nn.ModuleList(FrameAttention(channels, inner, heads, frames) for channels in widths)
+        self.config = dict(widths=list(widths), inner=inner, heads=heads, frames=frames, shared=shared)
+        self.frames, self.shared = frames, shared
+        self.layers = nn.ModuleList(FrameLayer(channels, inner, heads, frames) for channels in widths)
 
     @contextlib.contextmanager
     def inside(self, unet):
@@ -109,34 +135,39 @@ def adding(layer):
 # ---------------------------------------------------------------- drawing
 
 
-def film_noise(sd, seeds, frames=FRAMES, shared=0.0):
-    """Where films begin, standard normal `[B F, 4, h, w]`, frame after frame, from one seed each.
+def mixed(own, common, shared):
+    """Noise of which the frames share a part, standard normal as `own` and `common` are: Ge et al. 2023 (arXiv 2305.10474).
 
-    shared: the share of its variance that all frames of a film have in common, 0 to 1, else ValueError: the mixed noise
-    of Ge et al. 2023 (arXiv 2305.10474).
+    shared: the share of the variance that is common, 0 to 1, else ValueError.
     """
     if not isinstance(shared, numbers.Real) or not 0 <= shared <= 1:
         raise ValueError(f"shared is {shared!r}, but a share of the noise lies in 0..1")
+    return (1 - shared) ** 0.5 * own + shared**0.5 * common
+
+
+def film_noise(sd, seeds, frames, shared):
+    """Where films begin, standard normal `[B F, 4, h, w]`, frame after frame, from one seed each. shared: see `mixed`."""
     films = []
     for source in stable_diffusion.generators(seeds):
         own = stable_diffusion.noise(sd, [source] * frames)
-        common = stable_diffusion.noise(sd, [source])
-        films.append((1 - shared) ** 0.5 * own + shared**0.5 * common)
+        films.append(mixed(own, stable_diffusion.noise(sd, [source]), shared))
     return torch.cat(films)
 
 
 @torch.no_grad()
-def draw_frames(sd, motion, prompts, seeds=None, steps=25, guidance_scale=GUIDANCE_SCALE, shared=0.0):
+def draw_frames(sd, motion, prompts, seeds=None, steps=25, guidance_scale=GUIDANCE_SCALE, shared=None):
     """Films `[B, F, 3, H, W]` in [-1, 1], one for each prompt, by DDIM; all frames of a film have the same prompt.
 
     motion: a `MiniMotion`, or None: then the picture model draws `FRAMES` pictures that know nothing of each other.
-    seeds: a whole number for each film, default 0, 1, ...; shared: `film_noise`'s.
+    seeds: a whole number for each film, default 0, 1, ...; shared: of the starting noises, see `mixed`, default as the
+    layers were trained, and nothing without them.
     Raises ValueError on other prompts, seeds, steps, scales or shares, and where the U-Net is not the one of the layers.
     """
     if not (motion is None or isinstance(motion, MiniMotion)):
         raise ValueError(f'motion is what weights.load("motion") gives, or None; got {type(motion).__name__}')
     prompts, seeds, _ = given.paired(prompts, seeds)
-    frames = motion.frames if motion else FRAMES
+    frames, own_share = (motion.frames, motion.shared) if motion else (FRAMES, 0)
+    shared = own_share if shared is None else shared
     grid = stable_diffusion.timesteps(sd, steps)
     films = []
     with motion.inside(sd.unet) if motion else contextlib.nullcontext():

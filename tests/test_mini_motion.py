@@ -7,7 +7,7 @@ from torch import nn
 from torch.testing import assert_close
 
 from course import mini_motion, stable_diffusion, toy_zoo, weights
-from course.mini_motion import FrameAttention, MiniMotion, by_frame, by_place, draw_frames, film_noise
+from course.mini_motion import FrameAttention, FrameLayer, MiniMotion, by_frame, by_place, draw_frames, film_noise
 from course.train import zoo_unet
 
 
@@ -19,8 +19,9 @@ def sd():
 def awake(channels=12, inner=8, heads=2, frames=4):
     """A layer whose output is not zero any more."""
     torch.manual_seed(3)
-    layer = FrameAttention(channels, inner, heads, frames)
-    nn.init.normal_(layer.to_out.weight), nn.init.normal_(layer.place)
+    layer = FrameLayer(channels, inner, heads, frames)
+    for weight in (layer.attention.to_out.weight, layer.think[-1].weight, layer.number):
+        nn.init.normal_(weight)
     return layer.requires_grad_(False)
 
 
@@ -50,15 +51,15 @@ def test_half_a_film_is_refused():
 
 def test_attention_is_that_of_torch(generator):
     """torch's fused kernel, and its MultiheadAttention with the same weights."""
-    layer, h = awake(channels=8, inner=8), torch.randn(8, 8, 3, 3, generator=generator)
-    rows = layer.norm(by_place(h, 4)) + layer.place
+    rows, layer = torch.randn(9, 4, 8, generator=generator), FrameAttention(8, 8, 2).requires_grad_(False)
+    nn.init.normal_(layer.to_out.weight, generator=generator)
     q, k, v = (part.unflatten(2, (2, 4)).transpose(1, 2) for part in (rows @ layer.to_qkv.weight.T).chunk(3, dim=2))
     fused = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
-    assert_close(layer(h), by_frame(layer.to_out(fused), h.shape))
+    assert_close(layer(rows), fused @ layer.to_out.weight.T)
     library = nn.MultiheadAttention(8, 2, batch_first=True).requires_grad_(False)
     library.in_proj_weight.copy_(layer.to_qkv.weight), library.in_proj_bias.zero_()
-    library.out_proj.weight.copy_(layer.to_out.weight), library.out_proj.bias.copy_(layer.to_out.bias)
-    assert_close(layer(h), by_frame(library(rows, rows, rows)[0], h.shape))
+    library.out_proj.weight.copy_(layer.to_out.weight), library.out_proj.bias.zero_()
+    assert_close(layer(rows), library(rows, rows, rows)[0])
 
 
 def test_a_frame_is_felt_in_its_own_film_and_place_alone(generator):
@@ -75,7 +76,7 @@ def test_frames_have_numbers(generator):
     """With eight equal frames the layer says something else of each; without its rows of numbers it could not."""
     layer, h = awake(), torch.randn(1, 12, 2, 2, generator=generator).expand(4, -1, -1, -1)
     assert torch.pdist(layer(h).flatten(1)).min() > 0.1
-    layer.place.zero_()
+    layer.number.zero_()
     assert_close(layer(h), layer(h)[:1].expand(4, -1, -1, -1))
 
 
@@ -88,7 +89,7 @@ def test_before_the_training_it_is_the_picture_model_bit_for_bit(sd, generator):
     motion = MiniMotion().requires_grad_(False)
     with motion.inside(sd.unet):
         assert torch.equal(sd.unet(z, 500, c).sample, alone)
-    prompts, few = ["a brown dog", "a cat with a hat"], {"seeds": [3, 4], "steps": 2}
+    prompts, few = ["a brown dog", "a cat with a hat"], {"seeds": [3, 4], "steps": 2, "shared": 0}
     assert torch.equal(draw_frames(sd, motion, prompts, **few), draw_frames(sd, None, prompts, **few))
 
 
@@ -121,10 +122,10 @@ def test_every_attention_layer_has_its_own_and_only_new_ones_are_stored(sd):
 
 @pytest.mark.parametrize("shared", [0, 0.3, 1])
 def test_noise_is_standard_and_shares_what_it_should(sd, shared):
-    z = film_noise(sd, range(60), shared=shared).view(60, 8, -1)  # 60 films of 256 numbers
+    z = film_noise(sd, range(60), 8, shared).view(60, 8, -1)  # 60 films of 256 numbers
     assert_close(z.var(), torch.tensor(1.0), rtol=0, atol=0.03)
     assert_close((z[:, 0] * z[:, 5]).mean(), torch.tensor(float(shared)), rtol=0, atol=0.03)
-    assert torch.equal(z[:1], film_noise(sd, [0], shared=shared).view(1, 8, -1))
+    assert torch.equal(z[:1], film_noise(sd, [0], 8, shared).view(1, 8, -1))
 
 
 def test_one_noise_for_all_is_a_still_picture(sd):
@@ -136,7 +137,7 @@ def test_without_layers_the_frames_are_pictures_of_the_picture_model(sd):
     frames = draw_frames(sd, None, ["a grey cat"], seeds=[5], steps=3)[0]
     denoiser = stable_diffusion.denoiser(sd, ["a grey cat"] * 8)
     walk = stable_diffusion.toy_ddpm.sample(
-        denoiser, film_noise(sd, [5]), stable_diffusion.timesteps(sd, 3), stable_diffusion.toy_ddpm.ddim
+        denoiser, film_noise(sd, [5], 8, 0), stable_diffusion.timesteps(sd, 3), stable_diffusion.toy_ddpm.ddim
     )
     assert torch.equal(frames, stable_diffusion.finish(sd, walk))
 
@@ -160,7 +161,7 @@ def test_the_shipped_layers_make_an_animal_walk(sd):
     ({"steps": 0}, "steps is 0"),
     ({"guidance_scale": float("nan")}, "finite number"),
     ({"shared": 1.5}, "shared is 1.5, but a share of the noise lies in 0..1"),
-    ({"shared": None}, "shared is None"),
+    ({"shared": "half"}, "shared is 'half'"),
     ({"motion": "motion"}, "motion is what weights.load"),
 ])  # fmt: skip
 def test_bad_input(sd, wrong, said):

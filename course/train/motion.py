@@ -8,7 +8,7 @@ from diffusers import UNet2DConditionModel
 from diffusers.models.attention_processor import AttnProcessor
 
 from course import judges, metrics, mini_clip, stable_diffusion, toy_ddpm, toy_zoo, weights
-from course.mini_motion import FRAMES, MiniMotion, draw_frames
+from course.mini_motion import FRAMES, MiniMotion, draw_frames, mixed
 from course.pictures import from_uint8
 from course.toy_zoo import ANIMALS, TRAINING
 from course.train.recipe import Recipe
@@ -27,7 +27,7 @@ def walks(n, seed, scenes=WALKERS):
 
 
 def film_loss(motion, rows, draw, sd, schedule, empty):
-    """DDPM Eq. 14 on the latents of films: one level and one caption for all frames of a film, and noise for each.
+    """DDPM Eq. 14 on the latents of films: one level and one caption for all frames of a film, and noise that they share in part.
 
     rows: mean and standard deviation of the latents, `[B, F, 4, 8, 8]`, and the captions' tokens `[B, CAPTIONS, L]`.
     """
@@ -38,7 +38,7 @@ def film_loss(motion, rows, draw, sd, schedule, empty):
         c = sd.text_encoder(ids).last_hidden_state.float().repeat_interleave(FRAMES, dim=0)  # [B F, L, D]
     x_0 = (mean + std * draw.normal(*mean.shape[1:])).flatten(0, 1)  # [B F, 4, 8, 8]
     t = draw.mixed_levels(schedule.T).repeat_interleave(FRAMES)
-    eps = draw.normal(*mean.shape[1:]).flatten(0, 1)
+    eps = mixed(draw.normal(*mean.shape[1:]), draw.normal(1, *mean.shape[2:]), motion.shared).flatten(0, 1)
     with motion.inside(sd.unet):
         return toy_ddpm.training_loss(stable_diffusion.network(sd), x_0, t, eps, schedule, c=c)
 
@@ -116,7 +116,7 @@ def measure(seed, n=100):
 RECIPE = Recipe(
     name="motion",
     folder="motion",
-    steps=4_000,
+    steps=3_400,
     needs=("zoo-unet", "zoo-judge"),
     build=build,
     store=lambda trainer: weights.save("motion", trainer.ema_model),
