@@ -4,8 +4,9 @@
     python benchmarks/motion.py --how "trained layers" --pictures 20 --threads 1
 
 Films of eight frames of animals in training scenes, each with a prompt that names all there is: true walks, what the
-autoencoder makes of them, frames with a noise of their own, with one noise, with noise that is half shared, and the
-trained layers. Then what the layers have not met: scenes that are held out of training, boys and pizzas.
+autoencoder makes of them, frames with a noise of their own, with one noise, with noise that is mostly shared, and the
+trained layers. Then the layers where each frame has its own noise, and on what they have not met: scenes that are held
+out of training, boys and pizzas.
 --pictures: so many films each.
 """
 
@@ -13,7 +14,7 @@ import torch
 import zoo
 
 from course import judges, stable_diffusion, weights
-from course.mini_motion import draw_frames
+from course.mini_motion import SHARED, draw_frames
 from course.toy_zoo import ANIMALS, HELD_OUT, TRAINING
 from course.train import motion
 
@@ -21,9 +22,10 @@ HELD_OUT_ANIMALS = [scene for scene in HELD_OUT if scene.subject in ANIMALS]
 OTHERS = [scene for scene in TRAINING if scene.subject not in ANIMALS]
 DRAWN = {  # the scenes, whether with the layers, and what the frames' noises share
     "own noise": (motion.WALKERS, False, 0), "one noise": (motion.WALKERS, False, 1),
-    "half shared": (motion.WALKERS, False, 0.5), "trained layers": (motion.WALKERS, True, None),
-    "trained layers, held-out scenes": (HELD_OUT_ANIMALS, True, None),
-    "trained layers, boys and pizzas": (OTHERS, True, None),
+    "mostly one noise": (motion.WALKERS, False, SHARED), "trained layers": (motion.WALKERS, True, SHARED),
+    "trained layers, own noise": (motion.WALKERS, True, 0),
+    "trained layers, held-out scenes": (HELD_OUT_ANIMALS, True, SHARED),
+    "trained layers, boys and pizzas": (OTHERS, True, SHARED),
 }  # fmt: skip
 
 
