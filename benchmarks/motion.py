@@ -14,7 +14,7 @@ import torch
 import zoo
 
 from course import judges, stable_diffusion, weights
-from course.mini_motion import SHARED, draw_frames
+from course.mini_motion import draw_frames
 from course.toy_zoo import ANIMALS, HELD_OUT, TRAINING
 from course.train import motion
 
@@ -22,10 +22,10 @@ HELD_OUT_ANIMALS = [scene for scene in HELD_OUT if scene.subject in ANIMALS]
 OTHERS = [scene for scene in TRAINING if scene.subject not in ANIMALS]
 DRAWN = {  # the scenes, whether with the layers, and what the frames' noises share
     "own noise": (motion.WALKERS, False, 0), "one noise": (motion.WALKERS, False, 1),
-    "mostly one noise": (motion.WALKERS, False, SHARED), "trained layers": (motion.WALKERS, True, SHARED),
+    "mostly one noise": (motion.WALKERS, False, 0.8), "trained layers": (motion.WALKERS, True, 0.8),
     "trained layers, own noise": (motion.WALKERS, True, 0),
-    "trained layers, held-out scenes": (HELD_OUT_ANIMALS, True, SHARED),
-    "trained layers, boys and pizzas": (OTHERS, True, SHARED),
+    "trained layers, held-out scenes": (HELD_OUT_ANIMALS, True, 0.8),
+    "trained layers, boys and pizzas": (OTHERS, True, 0.8),
 }  # fmt: skip
 
 

@@ -21,7 +21,6 @@ from course.stable_diffusion import given
 FRAMES = 8
 WIDTHS = (96, 160, 160, 160, 160, 96, 96)  # channels behind the attention layers of Toy Zoo's U-Net, in their order
 GUIDANCE_SCALE = 3.0  # of 2 to 7.5 the best: more pulls the animals back to the middle, where single pictures have them
-SHARED = 0.8  # of the starting noises; with less the frames of some films cannot agree where the head is
 
 
 def by_place(h, frames):
@@ -90,10 +89,10 @@ def zeros(linear):
 class MiniMotion(nn.Module):
     """The new layers alone, one behind each attention layer of a U-Net, whose channels are `widths`.
 
-    frames: of every film; shared: what the frames' noises had in common in the training, see `mixed`.
+    frames: of every film; shared: what the frames' noises have in common, see `mixed`.
     """
 
-    def __init__(self, widths=WIDTHS, inner=48, heads=3, frames=FRAMES, shared=0.5):
+    def __init__(self, widths=WIDTHS, inner=48, heads=3, frames=FRAMES, shared=0.8):
         super().__init__()
         self.config = dict(widths=list(widths), inner=inner, heads=heads, frames=frames, shared=shared)
         self.frames, self.shared = frames, shared
@@ -156,17 +155,19 @@ def film_noise(sd, seeds, frames, shared):
 
 
 @torch.no_grad()
-def draw_frames(sd, motion, prompts, seeds=None, steps=25, guidance_scale=GUIDANCE_SCALE, shared=SHARED):
+def draw_frames(sd, motion, prompts, seeds=None, steps=25, guidance_scale=GUIDANCE_SCALE, shared=None):
     """Films `[B, F, 3, H, W]` in [-1, 1], one for each prompt, by DDIM; all frames of a film have the same prompt.
 
     motion: a `MiniMotion`, or None: then the picture model draws `FRAMES` pictures that know nothing of each other.
-    seeds: a whole number for each film, default 0, 1, ...; shared: of the starting noises, see `mixed`.
+    seeds: a whole number for each film, default 0, 1, ...; shared: of the starting noises, see `mixed`, default as the
+    layers were trained, and nothing without them.
     Raises ValueError on other prompts, seeds, steps, scales or shares, and where the U-Net is not the one of the layers.
     """
     if not (motion is None or isinstance(motion, MiniMotion)):
         raise ValueError(f'motion is what weights.load("motion") gives, or None; got {type(motion).__name__}')
     prompts, seeds, _ = given.paired(prompts, seeds)
-    frames = motion.frames if motion else FRAMES
+    frames, own_share = (motion.frames, motion.shared) if motion else (FRAMES, 0)
+    shared = own_share if shared is None else shared
     grid = stable_diffusion.timesteps(sd, steps)
     films = []
     with motion.inside(sd.unet) if motion else contextlib.nullcontext():

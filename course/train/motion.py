@@ -37,7 +37,8 @@ def film_loss(motion, rows, draw, sd, schedule, empty):
     with torch.no_grad():
         c = sd.text_encoder(ids).last_hidden_state.float().repeat_interleave(FRAMES, dim=0)  # [B F, L, D]
     x_0 = (mean + std * draw.normal(*mean.shape[1:])).flatten(0, 1)  # [B F, 4, 8, 8]
-    t = draw.mixed_levels(schedule.T).repeat_interleave(FRAMES)
+    t = torch.maximum(draw.levels(schedule.T), draw.levels(schedule.T))  # high ones: there frames have to agree
+    t = t.repeat_interleave(FRAMES)
     eps = mixed(draw.normal(*mean.shape[1:]), draw.normal(1, *mean.shape[2:]), motion.shared).flatten(0, 1)
     with motion.inside(sd.unet):
         return toy_ddpm.training_loss(stable_diffusion.network(sd), x_0, t, eps, schedule, c=c)
@@ -116,7 +117,7 @@ def measure(seed, n=40):
 RECIPE = Recipe(
     name="motion",
     folder="motion",
-    steps=3_400,
+    steps=4_000,
     needs=("zoo-unet", "zoo-judge"),
     build=build,
     store=lambda trainer: weights.save("motion", trainer.ema_model),
