@@ -5,8 +5,8 @@
 
 Films of eight frames of animals in training scenes, each with a prompt that names all there is: true walks, what the
 autoencoder makes of them, frames with a noise of their own, with one noise, with noise that is mostly shared, and the
-trained layers. Then the layers where each frame has its own noise, and on what they have not met: scenes that are held
-out of training, boys and pizzas.
+trained layers. Then the layers where each frame has its own noise, on scenes that are held out of training,
+with prompts that name the animal alone, and on boys and pizzas, which they have not met.
 --pictures: so many films each.
 """
 
@@ -25,6 +25,7 @@ DRAWN = {  # the scenes, whether with the layers, and what the frames' noises sh
     "mostly one noise": (motion.WALKERS, False, 0.8), "trained layers": (motion.WALKERS, True, 0.8),
     "trained layers, own noise": (motion.WALKERS, True, 0),
     "trained layers, held-out scenes": (HELD_OUT_ANIMALS, True, 0.8),
+    "trained layers, subject alone": (motion.WALKERS, True, 0.8),
     "trained layers, boys and pizzas": (OTHERS, True, 0.8),
 }  # fmt: skip
 
@@ -36,8 +37,10 @@ def again(sd, films):
         return sd.vae.decode(z).sample.clamp(-1, 1).view_as(films)
 
 
-def asked_for(scenes, n):
+def asked_for(how, scenes, n):
     """Prompts of n scenes of this list; boys and pizzas have no walk."""
+    if how == "trained layers, subject alone":
+        return [f"a {ANIMALS[i % len(ANIMALS)]}" for i in range(n)]
     if scenes is not OTHERS:
         return motion.wishes(n, 0, scenes)[1]
     return motion.prompts_of([scenes[7 * i % len(scenes)] for i in range(n)], 0)
@@ -62,7 +65,7 @@ def main():
             measure(how, torch.cat([again(sd, film[None]) for film in true]), prompts, judge, true)
         else:
             scenes, with_layers, shared = DRAWN[how]
-            wished = asked_for(scenes, args.pictures)
+            wished = asked_for(how, scenes, args.pictures)
             films = draw_frames(sd, layers if with_layers else None, wished, steps=args.steps, shared=shared)
             measure(how, films, wished, judge, true)
 

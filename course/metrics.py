@@ -203,3 +203,14 @@ def films_as_asked(judge, films, prompts):
         [prompt_accuracy(judge, frame[None], [prompt]) for frame in film] for film, prompt in zip(films, prompts)
     ])  # fmt: skip
     return right.mean().item(), right.amin(1).mean().item()
+
+
+def films_that_agree(judge, films):
+    """The share of films in which the judge reads one scene in all frames, in 0..1. films: `[B, F, 3, 64, 64]` in [-1, 1].
+
+    Raises ValueError if the judge cannot read them.
+    """
+    check_films(films)
+    seen = judge.read(films.flatten(0, 1))
+    frames = films.shape[1]
+    return sum(len(set(seen[i : i + frames])) == 1 for i in range(0, len(seen), frames)) / len(films)

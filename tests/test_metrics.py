@@ -275,6 +275,7 @@ def test_films_as_asked_counts_frames_and_whole_films():
     films[1, 0] = films[0, 0]
     prompts = ["a dog with a hat in front of a pink wall", "a brown dog on a blue background"]
     assert metrics.films_as_asked(judges.load_zoo_judge(), films, prompts) == (15 / 16, 0.5)
+    assert metrics.films_that_agree(judges.load_zoo_judge(), films) == 0.5
 
 
 @pytest.mark.parametrize("films", [

@@ -81,6 +81,7 @@ def measure_films(films, prompts, judge, true):
     return {
         "frames as asked": frames,
         "films with all frames as asked": whole,
+        "films that show one scene": metrics.films_that_agree(judge, films),
         "flicker": metrics.flicker(films),
         "flicker of true walks": metrics.flicker(true),
         "pixels walked, head first": (path[:, -1] - path[:, 0]).mean().item(),
@@ -104,7 +105,7 @@ def wishes(n, seed, scenes=WALKERS):
 
 def prompts_of(scenes, seed):
     """For each scene a prompt that names all that is in it."""
-    rng = np.random.default_rng(6000 + seed)
+    rng = np.random.default_rng(7000 + seed)
     return [toy_zoo.caption(scene, rng, everything=True) for scene in scenes]
 
 
