@@ -12,19 +12,10 @@ import numpy as np
 import torch
 import zoo
 
-from course import judges, metrics, stable_diffusion, toy_zoo
+from course import judges, stable_diffusion, toy_zoo
 from course.train.recipe import JUDGINGS, find_recipes, judged
 
 SETS = {"held-out": toy_zoo.HELD_OUT, "training": toy_zoo.TRAINING, "dog with glasses": toy_zoo.DOGS_WITH_GLASSES}
-
-
-def quality(judge, x, prompts, scenes, groups):
-    """Prompt accuracy, Fréchet distance to fresh renderings of the scenes, and diversity of pictures `[N, 3, 64, 64]`."""
-    return {
-        "prompt_accuracy": round(metrics.prompt_accuracy(judge, x, prompts), 4),
-        "frechet_distance": round(metrics.judged_distance(judge, x, zoo.renderings(scenes, seed=9)), 3),
-        "diversity": round(metrics.diversity(judge, x, groups), 3),
-    }
 
 
 def main():
@@ -46,10 +37,10 @@ def main():
         scenes, prompts = [distinct[i] for i in groups], [texts[i] for i in groups]
         asked = {"scenes": name, "prompts": args.prompts}
         true = zoo.renderings(scenes, seed=8)
-        zoo.say(**asked, what="true renderings", **quality(judge, true, prompts, scenes, groups))
+        zoo.say(**asked, what="true renderings", **zoo.quality(judge, true, prompts, scenes, groups))
         for scale in args.guidance_scales:
             x = stable_diffusion.generate(sd, prompts, steps=args.steps, guidance_scale=scale)
-            zoo.say(**asked, guidance_scale=scale, **quality(judge, x, prompts, scenes, groups))
+            zoo.say(**asked, guidance_scale=scale, **zoo.quality(judge, x, prompts, scenes, groups))
 
 
 if __name__ == "__main__":

@@ -5,13 +5,22 @@ import json
 
 import numpy as np
 
-from course import device, pictures, toy_zoo
+from course import device, metrics, pictures, toy_zoo
 
 
 def renderings(scenes, seed):
     """The scenes as Toy Zoo itself draws them, `[N, 3, 64, 64]` in [-1, 1]: what the judge says of these is as good as it gets."""
     rng = np.random.default_rng(seed)
     return pictures.from_uint8(np.stack([toy_zoo.render(scene, rng) for scene in scenes])).contiguous()
+
+
+def quality(judge, x, prompts, scenes, groups):
+    """Prompt accuracy, Fréchet distance to fresh renderings of the scenes, and diversity of pictures `[N, 3, 64, 64]`."""
+    return {
+        "prompt_accuracy": round(metrics.prompt_accuracy(judge, x, prompts), 4),
+        "frechet_distance": round(metrics.judged_distance(judge, x, renderings(scenes, seed=9)), 3),
+        "diversity": round(metrics.diversity(judge, x, groups), 3),
+    }
 
 
 def share(flags):

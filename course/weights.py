@@ -1,12 +1,10 @@
 """Weights in and out of files: safetensors, checked by SHA-256, written in one piece or not at all."""
 
-import contextlib
 import copy
 import hashlib
 import importlib
 import json
 import os
-import shutil
 import tempfile
 from pathlib import Path
 
@@ -36,7 +34,10 @@ def write_tensors(path, tensors, metadata=None):
     handle, unfinished = tempfile.mkstemp(dir=path.parent, suffix=".unfinished")
     os.close(handle)
     try:
-        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, unfinished, metadata)
+        apart = {
+            name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()
+        }  # T5 has one table twice
+        save_file(apart, unfinished, metadata)
         os.chmod(unfinished, 0o644)
         os.replace(unfinished, path)
     finally:
@@ -101,8 +102,8 @@ def save(name, model, **config):
     except (KeyError, TypeError, ValueError, ImportError) as error:
         raise WeightsError(f"{name} would not be found again, so it is not stored: {error!r}") from None
     write_tensors(FOLDER / name / "model.safetensors", tensors)
-    _write(FOLDER / name / "config.json", text + "\n")
-    _note_sums([f"{name}/config.json", f"{name}/model.safetensors"])
+    write(FOLDER / name / "config.json", text + "\n")
+    note_sums([f"{name}/config.json", f"{name}/model.safetensors"])
 
 
 def load(name):
@@ -184,13 +185,46 @@ def save_pretrained(name, *parts):
                 (Path(new) / file).write_text(json.dumps(config, indent=2) + "\n")
             os.chmod(Path(new) / file, 0o644)
             os.replace(Path(new) / file, folder / file)
-    _note_sums(f"{name}/{file}" for file in files)
+    note_sums(f"{name}/{file}" for file in files)
 
 
 def save_index(name, pipeline):
     """Store the `model_index.json` that makes `assets/weights/<name>/` a folder which `from_pretrained` opens."""
     pipeline.save_config(FOLDER / name)
-    _note_sums([f"{name}/model_index.json"])
+    note_sums([f"{name}/model_index.json"])
+
+
+def save_changes(name, tensors, of):
+    """Store what a training has changed in a stored library model, or added to it, a dict of tensors, as `assets/weights/<name>/`.
+
+    of: the name of that model, whose checksum is noted. Raises WeightsError on NaN or infinity.
+    """
+    tensors = {key: value.half() for key, value in tensors.items()}
+    check_finite(tensors, name)
+    write_tensors(FOLDER / name / "model.safetensors", tensors)
+    config = {"changes": of, "sha256": _tensors_sum(of)}
+    write(FOLDER / name / "config.json", json.dumps(config, indent=2) + "\n")
+    note_sums([f"{name}/config.json", f"{name}/model.safetensors"])
+
+
+def load_changes(name, model):
+    """Put what `save_changes` stored into a model that is otherwise as the one that was changed; in evaluation mode.
+
+    Raises WeightsError if a file is missing, its checksum is wrong, that model is another by now, or a tensor fits nowhere.
+    """
+    verify_folder(name)
+    config = json.loads((FOLDER / name / "config.json").read_text())
+    if config["sha256"] != _tensors_sum(config["changes"]):
+        raise WeightsError(f"{name} changes another {config['changes']} than the one that is here: train {name} anew")
+    tensors = read_tensors(FOLDER / name / "model.safetensors")
+    return load_into(model, model.state_dict() | tensors, name).eval().requires_grad_(False)
+
+
+def _tensors_sum(name):
+    """The checksum of the tensors of a stored library model."""
+    verify_folder(name)
+    (file,) = (FOLDER / name).glob("*.safetensors")
+    return sha256(file)
 
 
 def load_pretrained(name, cls):
@@ -238,9 +272,10 @@ def _sums():
     return {file: digest for digest, _, file in (line.partition("  ") for line in lines)}
 
 
-def _note_sums(files):
+def note_sums(files):
+    """Write the checksums of these files of `assets/weights/` into SHA256SUMS."""
     sums = _sums() | {file: sha256(FOLDER / file) for file in files}
-    _write(FOLDER / "SHA256SUMS", "".join(f"{sums[file]}  {file}\n" for file in sorted(sums)))
+    write(FOLDER / "SHA256SUMS", "".join(f"{sums[file]}  {file}\n" for file in sorted(sums)))
 
 
 def _verify(file):
@@ -250,45 +285,8 @@ def _verify(file):
         raise WeightsError(f"{file} does not have the checksum in SHA256SUMS: it is damaged. Restore it with git.")
 
 
-def _write(path, content):
+def write(path, content):
     """Text or bytes into a file, whole or not at all."""
     unfinished = path.with_name(path.name + ".unfinished")
     unfinished.write_bytes(content.encode() if isinstance(content, str) else content)
     os.replace(unfinished, path)
-
-
-# ---------------------------------------------------------------- a place to try new weights
-
-
-@contextlib.contextmanager
-def staged(folder):
-    """Inside, `FOLDER` is `folder`, a fresh copy of it: what is stored there is loaded and measured, and replaces nothing.
-
-    Gives a function that puts into the true `FOLDER` whatever has changed in the copy since.
-    """
-    global FOLDER
-    home = FOLDER
-    shutil.rmtree(folder, ignore_errors=True)
-    shutil.copytree(home, folder) if home.exists() else folder.mkdir(parents=True)
-    before = _all_sums(folder)
-    FOLDER = folder
-    try:
-        yield lambda: _publish(folder, home, before)
-    finally:
-        FOLDER = home
-
-
-def _all_sums(folder):
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != "SHA256SUMS")
-    return {path.relative_to(folder).as_posix(): sha256(path) for path in files}
-
-
-def _publish(folder, home, before):
-    global FOLDER
-    FOLDER = home
-    changed = [file for file, digest in _all_sums(folder).items() if before.get(file) != digest]
-    for file in changed:
-        (home / file).parent.mkdir(parents=True, exist_ok=True)
-        _write(home / file, (folder / file).read_bytes())
-    _note_sums(file for file in changed if Path(file).name not in UNSUMMED)
-    shutil.rmtree(folder)

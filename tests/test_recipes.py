@@ -15,16 +15,21 @@ import torch
 from conftest import ROOT
 from torch.testing import assert_close
 
-from course import judges, mini_clip, stable_diffusion, toy_ddpm, toy_zoo, weights
+from course import judges, mini_clip, mini_language, stable_diffusion, toy_ddpm, toy_zoo, weights
 from course.train import (
     clip,
+    decoder,
     digit_judge,
     digit_parts,
     digit_unet,
+    imagen,
+    language,
     motion,
+    prior,
     recipe,
     run,
     trainer,
+    upscaler,
     vae,
     zoo_judge,
     zoo_unet,
@@ -46,13 +51,24 @@ def small(name, batch_size=8):
         if name == "motion":
             return motion.motion_trainer(zoo_unet.make_unet(32), *parts, **few)
         return zoo_unet.zoo_unet_trainer(*parts, **few)
+    tokenizer = mini_clip.make_tokenizer(toy_zoo.examples(200)[1])
+    if name == "imagen":
+        untrained = mini_language.make_language_model(tokenizer, width=32).eval()
+        return imagen.imagen_trainer(tokenizer, untrained, **few)
+    if name == "prior":
+        return prior.prior_trainer(mini_clip.make_clip(tokenizer, width=32, layers=1).eval(), tokenizer, **few)
+    if name == "decoder":
+        untrained = mini_clip.make_clip(tokenizer, width=32, layers=1).eval()
+        return decoder.decoder_trainer(vae.make_vae().eval(), untrained, zoo_unet.make_unet(32), **few)
     makers = {"digit-judge": digit_judge.digit_judge_trainer, "digit-unet": digit_unet.digit_trainer,
-              "zoo-judge": zoo_judge.zoo_judge_trainer, "clip": clip.clip_trainer}  # fmt: skip
+              "zoo-judge": zoo_judge.zoo_judge_trainer, "clip": clip.clip_trainer,
+              "language": language.language_trainer, "upscaler": upscaler.upscaler_trainer}  # fmt: skip
     makers |= {f"digits-{part}": functools.partial(digit_parts.part_trainer, part) for part in digit_parts.PARTS}
     return makers[name](**few)
 
 
-MODELS = ["digit-judge", "digit-unet", "digits-half-b", "digits-10", "zoo-judge", "vae", "clip", "zoo-unet", "motion"]
+MODELS = ["digit-judge", "digit-unet", "digits-half-b", "digits-10", "zoo-judge", "vae", "clip", "zoo-unet",
+          "language", "upscaler", "imagen", "prior", "decoder", "motion"]  # fmt: skip
 
 
 def losses_of(trainer, steps=STEPS):
@@ -179,16 +195,22 @@ def test_importing_the_digits_recipe_loads_neither_diffusers_nor_transformers():
 
 def test_no_model_is_trained_on_what_is_held_out(monkeypatch):
     """What the recipes of autoencoder, CLIP and U-Net draw are training scenes, or animals that do not exist."""
-    drawn, true = [], toy_zoo.render
+    drawn, told, render, caption = [], [], toy_zoo.render, toy_zoo.caption
 
     def watch(scene, *rest, kinds=None):
         drawn.append((scene, kinds))
-        return true(scene, *rest, kinds=kinds)
+        return render(scene, *rest, kinds=kinds)
+
+    def listen(scene, *rest):
+        told.append(scene)
+        return caption(scene, *rest)
 
     monkeypatch.setattr(toy_zoo, "render", watch)
-    for name in ("vae", "clip", "zoo-unet"):
+    monkeypatch.setattr(toy_zoo, "caption", listen)
+    for name in ("vae", "clip", "zoo-unet", "language", "upscaler", "imagen", "prior", "decoder"):
         small(name)
-    assert len(drawn) >= 3 * 24
+    assert len(told) >= 4 * 24 and not any(map(toy_zoo.held_out, told))
+    assert len(drawn) >= 7 * 24
     assert not [scene for scene, kinds in drawn if toy_zoo.held_out(scene) and not kinds]
     patched = [kinds for _, kinds in drawn if kinds]
     assert len(patched) == 8 and all(ears != face for _, ears, face in patched)
@@ -429,8 +451,14 @@ def test_cards_agree_with_weights_and_recipes(folder):
     assert {name: card[name] for name in ("sha256", "config")} == recipe.described(folder)
     (file,) = folder.glob("*.safetensors")
     tensors = weights.read_tensors(file)
-    buffers = [name for name in tensors if "running_" in name or "num_batches" in name]
-    assert card["parameters"] == sum(t.numel() for name, t in tensors.items() if name not in buffers)
+    untrained = (
+        "running_",
+        "num_batches",
+        "clip_mean",
+        "clip_std",
+    )  # BatchNorm's statistics, and what rescales a prior's outputs
+    learned = [t for name, t in tensors.items() if not any(part in name for part in untrained)]
+    assert card["parameters"] == sum(t.numel() for t in learned)
     assert (folder / "README.md").exists()
 
 

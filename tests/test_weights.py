@@ -55,7 +55,7 @@ def write_config(folder, **changes):
     path = folder / "small" / "config.json"
     config = json.loads(path.read_text()) | changes
     path.write_text(json.dumps({key: value for key, value in config.items() if value is not None}))
-    weights._note_sums(["small/config.json"])
+    weights.note_sums(["small/config.json"])
 
 
 @pytest.mark.parametrize("changes", [
@@ -140,7 +140,7 @@ def test_numbers_that_are_none_are_named_on_reading(folder):
     tensors = weights.read_tensors(path)
     tensors["encoder.1.weight"][2, 3] = math.nan
     weights.write_tensors(path, tensors)
-    weights._note_sums(["small/model.safetensors"])
+    weights.note_sums(["small/model.safetensors"])
     with pytest.raises(weights.WeightsError, match="small/model.safetensors: encoder.1.weight holds NaN"):
         weights.load("small")
 
@@ -150,7 +150,7 @@ def test_numbers_that_are_none_are_named_on_reading_a_library_model(vae_folder):
     tensors = weights.read_tensors(path)
     tensors["decoder.conv_in.bias"][0] = math.inf
     weights.write_tensors(path, tensors, {"format": "pt"})
-    weights._note_sums(["world/vae/diffusion_pytorch_model.safetensors"])
+    weights.note_sums(["world/vae/diffusion_pytorch_model.safetensors"])
     with pytest.raises(weights.WeightsError, match="world/vae: decoder.conv_in.bias holds NaN or infinity"):
         weights.load_pretrained("world/vae", AutoencoderKL)
 
@@ -237,6 +237,26 @@ def test_missing_files_of_a_library_model_are_named(vae_folder):
         weights.load_pretrained("world/vae", AutoencoderKL)
     with pytest.raises(weights.WeightsError, match="'world/unet'"):
         weights.load_pretrained("world/unet", AutoencoderKL)
+
+
+def test_changes_of_a_library_model_come_back_in_the_same_model_alone(vae_folder):
+    base, changed = weights.load_pretrained("world/vae", AutoencoderKL), make_vae()
+    part = {name: p for name, p in changed.named_parameters() if "quant_conv" in name}
+    weights.save_changes("world/other", part, of="world/vae")
+    back = weights.load_changes("world/other", make_vae().requires_grad_(True))
+    assert not back.training and not any(p.requires_grad for p in back.parameters())
+    for name, p in back.named_parameters():
+        if name in part:
+            assert_close(p, part[name].half().float())
+
+    weights.save_changes("world/wrong", {"nowhere": torch.zeros(2)}, of="world/vae")
+    with pytest.raises(weights.WeightsError, match="the model has nowhere nothing"):
+        weights.load_changes("world/wrong", base)
+    with pytest.raises(weights.WeightsError, match="NaN"):
+        weights.save_changes("world/wrong", {"nowhere": torch.tensor(math.nan)}, of="world/vae")
+    weights.save_pretrained("world/vae", changed)
+    with pytest.raises(weights.WeightsError, match="another world/vae than the one that is here"):
+        weights.load_changes("world/other", base)
 
 
 @pytest.mark.parametrize("read", [weights.load, weights.verify_folder])

@@ -86,6 +86,26 @@ def caption(scene, rng, everything=False):
     return (start + text).replace("a orange", "an orange")
 
 
+class _Script:
+    """A source of chance that says what is written: the yes or no of each `random`, and the place of each `choice`."""
+
+    def __init__(self, answers, places, start):
+        self.answers, self.places, self.start = iter(answers), iter(places), start
+
+    def random(self):
+        return 1 - next(self.answers)
+
+    def choice(self, options):
+        return options[self.start if len(options) > 2 else next(self.places)]
+
+
+def every_caption(scenes):
+    """The set of all captions that `caption` may write of these scenes."""
+    yes_no = [list(itertools.product((0, 1), repeat=n)) for n in (4, 2)]
+    scripts = list(itertools.product(*yes_no, (0, 3, 4)))  # no start, "a picture of", "a drawing of"
+    return {caption(scene, _Script(*script)) for scene in scenes for script in scripts}
+
+
 def parse(text):
     """The attributes that a caption names, as a dict without what it leaves unsaid; unknown words are passed over."""
     words, named = f" {text.lower().strip(' .!?')} ".replace(",", " "), {}

@@ -21,7 +21,7 @@ from pathlib import Path
 import torch
 
 from course import ROOT, data, weights
-from course.train import checkpoint, run
+from course.train import checkpoint, run, staging
 from course.train.trainer import place
 from course.weights import WeightsError
 
@@ -92,7 +92,7 @@ def follow(recipe, steps=None, seed=0, store=False, device="cpu"):
         run.go_on(trainer, steps, folder)
         if trainer.first:
             trainer.ema_model.cpu()
-            with weights.staged(folder / "weights") as publish:
+            with staging.staged(folder / "weights") as publish:
                 recipe.store(trainer)
                 write_card(recipe, trainer, judged(recipe, JUDGINGS if ships else 1), steps, seed)
                 if ships:
@@ -131,7 +131,7 @@ def write_card(recipe, trainer, figures, steps, seed):
     card = {
         "name": recipe.name,
         "class": f"{type(trainer.model).__module__}.{type(trainer.model).__qualname__}",
-        "parameters": weights.parameters(trainer.model),
+        "parameters": sum(p.numel() for p in trainer.trained.values()),
         "data": trainer.source,
         "command": recipe.command(steps, seed),
         "steps": steps,

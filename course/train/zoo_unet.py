@@ -63,14 +63,14 @@ def zoo_unet_trainer(vae, text_encoder, tokenizer, seed=0, n=20_000, device="cpu
     return Trainer(unet, loss, (mean, std, ids), **recipe | changes)
 
 
-def measure_prompts(sd, judge, n=500, seed=0, **choices):
-    """Prompt accuracy on n prompts each of held-out scenes, of training scenes, and of dogs with glasses."""
-    figures = {}
+def measure_prompts(draw, n=500, seed=0):
+    """Prompt accuracy of `draw(prompts, seeds)` on n prompts each of held-out scenes, of training scenes, and of dogs with glasses."""
+    judge, figures = judges.load_zoo_judge(), {}
     sets = {"held-out scenes": HELD_OUT, "training scenes": TRAINING, "a dog with glasses": DOGS_WITH_GLASSES}
     for name, scenes in sets.items():
         rng = np.random.default_rng(6 + seed)
         prompts = [toy_zoo.caption(scenes[rng.integers(len(scenes))], rng, everything=True) for _ in range(n)]
-        x = stable_diffusion.generate(sd, prompts, range(seed * n, seed * n + n), **choices)
+        x = draw(prompts, range(seed * n, seed * n + n))
         figures[f"prompt accuracy, {name}"] = metrics.prompt_accuracy(judge, x, prompts)
     return figures
 
@@ -104,5 +104,7 @@ RECIPE = Recipe(
     needs=("vae", "clip"),
     build=build,
     store=store,
-    measure=lambda seed: measure_prompts(stable_diffusion.load_mini(), judges.load_zoo_judge(), seed=seed),
+    measure=lambda seed: measure_prompts(
+        functools.partial(stable_diffusion.generate, stable_diffusion.load_mini()), seed=seed
+    ),
 )
