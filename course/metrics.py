@@ -174,7 +174,7 @@ def _figure(films):
     check_films(films)
     rim = torch.cat(
         [films[..., 0, :], films[..., -1, :], films[..., 0], films[..., -1]], dim=-1
-    )  # [B, F, 3, 2 H + 2 W]
+    )  # [B, F, 3, 2 (H + W)]
     background = rim.median(dim=-1).values[..., None, None]
     return ((films - background).abs().mean(2) - 0.1).clamp(min=0)
 
@@ -186,9 +186,8 @@ def _middle(weight, across):
 
 def check_films(films):
     """Raise ValueError unless these are films `[B, F, 3, H, W]` of two frames or more, without NaN."""
-    if films.dim() != 5 or films.shape[1] < 2 or films.shape[2] != 3 or 0 in films.shape or not films.isfinite().all():
-        holds = "" if films.isfinite().all() else " with NaN or infinity"
-        raise ValueError(f"films are [B, F, 3, H, W] with F at least 2; got {list(films.shape)}{holds}")
+    if films.dim() != 5 or films.shape[1] < 2 or films.shape[2] != 3 or not films.isfinite().all():
+        raise ValueError(f"films are finite, [B, F, 3, H, W] with F at least 2; got {list(films.shape)}")
 
 
 def films_as_asked(judge, films, prompts):
@@ -203,14 +202,3 @@ def films_as_asked(judge, films, prompts):
         [prompt_accuracy(judge, frame[None], [prompt]) for frame in film] for film, prompt in zip(films, prompts)
     ])  # fmt: skip
     return right.mean().item(), right.amin(1).mean().item()
-
-
-def films_that_agree(judge, films):
-    """The share of films in which the judge reads one scene in all frames, in 0..1. films: `[B, F, 3, 64, 64]` in [-1, 1].
-
-    Raises ValueError if the judge cannot read them.
-    """
-    check_films(films)
-    seen = judge.read(films.flatten(0, 1))
-    frames = films.shape[1]
-    return sum(len(set(seen[i : i + frames])) == 1 for i in range(0, len(seen), frames)) / len(films)

@@ -2,16 +2,16 @@
 
 Blattmann et al. 2023 (arXiv 2304.08818) and Guo et al. 2023 (AnimateDiff, arXiv 2307.04725): the layers of the picture
 model take the frames for rows of a batch, the new ones take places for rows. Their output begins at zero, so before the
-training the pictures are the picture model's own, bit for bit. Letters in the shape comments: B films, N = B F rows of
-the picture model, F frames, C channels, h and w latent cells, D numbers of a head.
+training the pictures are the picture model's own, bit for bit. Letters in the shape comments: B films, F frames,
+C channels, h and w latent cells, R = B h w rows, D numbers of a head.
 
 Left out: attention over place and time together, films longer than those of the training, a word for the motion.
 """
 
 import contextlib
-import numbers
 
 import torch
+import torch.nn.functional as F
 from diffusers.models.transformers.transformer_2d import Transformer2DModel
 from torch import nn
 
@@ -20,7 +20,7 @@ from course.stable_diffusion import given
 
 FRAMES = 8
 WIDTHS = (96, 160, 160, 160, 160, 96, 96)  # channels behind the attention layers of Toy Zoo's U-Net, in their order
-GUIDANCE_SCALE = 3.0  # of 2 to 7.5 the best: more pulls the animals back to the middle, where single pictures have them
+GUIDANCE_SCALE = 3.0  # more pulls the animals to the middle, where most single pictures have them
 
 
 def by_place(h, frames):
@@ -34,19 +34,21 @@ def by_place(h, frames):
     return films.permute(0, 3, 4, 1, 2).flatten(0, 2)
 
 
-def by_frame(rows, shape):
-    """The way back, from `[B h w, F, C]` to the shape `[B F, C, h, w]`."""
-    n, channels, height, width = shape
-    frames = rows.shape[1]
-    films = rows.view(n // frames, height, width, frames, channels)
-    return films.permute(0, 3, 4, 1, 2).reshape(shape)
+def by_frame(rows, height, width):
+    """The way back, from `[B h w, F, C]` to `[B F, C, h, w]`."""
+    films = rows.unflatten(0, (-1, height, width))  # [B, h, w, F, C]
+    return films.permute(0, 3, 4, 1, 2).flatten(0, 1)
+
+
+def zeros(linear):
+    """The layer with zeros for weights."""
+    for parameter in linear.parameters():
+        nn.init.zeros_(parameter)
+    return linear
 
 
 class FrameAttention(nn.Module):
-    """Each frame looks at all frames of its row: rows `[R, F, C]` in, rows out, at first zeros.
-
-    Attention as in Vaswani et al. 2017 (arXiv 1706.03762), Eq. 1, with several heads.
-    """
+    """Each frame looks at all frames of its row: rows `[R, F, C]` in, rows out, at first zeros."""
 
     def __init__(self, channels, inner, heads):
         super().__init__()
@@ -55,8 +57,7 @@ class FrameAttention(nn.Module):
 
     def forward(self, rows):
         q, k, v = self.to_qkv(rows).unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)  # [R, heads, F, D] each
-        weights = (q @ k.mT / q.shape[-1] ** 0.5).softmax(dim=-1)  # [R, heads, F, F], rows sum to 1
-        return self.to_out((weights @ v).transpose(1, 2).flatten(2))
+        return self.to_out(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
 
 
 class FrameLayer(nn.Module):
@@ -76,14 +77,7 @@ class FrameLayer(nn.Module):
         rows = by_place(h, self.frames)  # [B h w, F, C]
         seen = self.attention(self.norm_1(rows) + self.number)
         thought = self.think(self.norm_2(rows + seen) + self.number)
-        return by_frame(seen + thought, h.shape)
-
-
-def zeros(linear):
-    """The layer with zeros for weights."""
-    for parameter in linear.parameters():
-        nn.init.zeros_(parameter)
-    return linear
+        return by_frame(seen + thought, *h.shape[2:])
 
 
 class MiniMotion(nn.Module):
@@ -92,7 +86,7 @@ class MiniMotion(nn.Module):
     frames: of every film; shared: what the frames' noises have in common, see `mixed`.
     """
 
-    def __init__(self, widths=WIDTHS, inner=48, heads=3, frames=FRAMES, shared=0.8):
+    def __init__(self, widths=WIDTHS, inner=48, heads=3, frames=FRAMES, shared=0.5):
         super().__init__()
         self.config = dict(widths=list(widths), inner=inner, heads=heads, frames=frames, shared=shared)
         self.frames, self.shared = frames, shared
@@ -104,32 +98,20 @@ class MiniMotion(nn.Module):
 
         Raises ValueError if it has other attention layers than these were made for.
         """
-        places = attention_layers(unet)
-        widths = [layer.config.in_channels for layer in places]
+        places = [module for module in in_order(unet) if isinstance(module, Transformer2DModel)]
+        widths = [place.config.in_channels for place in places]
         if widths != self.config["widths"]:
             raise ValueError(f"these layers are for the widths {self.config['widths']}; this U-Net has {widths}")
-        hooks = [place.register_forward_hook(adding(layer)) for place, layer in zip(places, self.layers)]
-        try:
+        with contextlib.ExitStack() as until_the_end:
+            for place, layer in zip(places, self.layers):
+                hook = place.register_forward_hook(lambda _, __, said, layer=layer: (said[0] + layer(said[0]),))
+                until_the_end.callback(hook.remove)
             yield unet
-        finally:
-            for hook in hooks:
-                hook.remove()
 
 
-def attention_layers(unet):
-    """The attention layers of a U-Net in the order in which a picture goes through them."""
-    blocks = [*unet.down_blocks, unet.mid_block, *unet.up_blocks]
-    return [layer for block in blocks for layer in block.attentions if isinstance(layer, Transformer2DModel)]
-
-
-def adding(layer):
-    """A hook that adds to what a module of diffusers has said what `layer` says of it."""
-
-    def hook(module, inputs, said):
-        (h,) = said  # diffusers gives a tuple of one
-        return (h + layer(h),)
-
-    return hook
+def in_order(unet):
+    """What may be an attention layer, in the order in which a picture goes through the U-Net."""
+    return [module for block in (*unet.down_blocks, unet.mid_block, *unet.up_blocks) for module in block.attentions]
 
 
 # ---------------------------------------------------------------- drawing
@@ -138,41 +120,28 @@ def adding(layer):
 def mixed(own, common, shared):
     """Noise of which the frames share a part, standard normal as `own` and `common` are: Ge et al. 2023 (arXiv 2305.10474).
 
-    shared: the share of the variance that is common, 0 to 1, else ValueError.
+    shared: the share of the variance that is common, else ValueError if it is not in 0..1.
     """
-    if not isinstance(shared, numbers.Real) or not 0 <= shared <= 1:
+    if not 0 <= shared <= 1:
         raise ValueError(f"shared is {shared!r}, but a share of the noise lies in 0..1")
     return (1 - shared) ** 0.5 * own + shared**0.5 * common
-
-
-def film_noise(sd, seeds, frames, shared):
-    """Where films begin, standard normal `[B F, 4, h, w]`, frame after frame, from one seed each. shared: see `mixed`."""
-    films = []
-    for source in stable_diffusion.generators(seeds):
-        own = stable_diffusion.noise(sd, [source] * frames)
-        films.append(mixed(own, stable_diffusion.noise(sd, [source]), shared))
-    return torch.cat(films)
 
 
 @torch.no_grad()
 def draw_frames(sd, motion, prompts, seeds=None, steps=25, guidance_scale=GUIDANCE_SCALE, shared=None):
     """Films `[B, F, 3, H, W]` in [-1, 1], one for each prompt, by DDIM; all frames of a film have the same prompt.
 
-    motion: a `MiniMotion`, or None: then the picture model draws `FRAMES` pictures that know nothing of each other.
-    seeds: a whole number for each film, default 0, 1, ...; shared: of the starting noises, see `mixed`, default as the
-    layers were trained, and nothing without them.
+    motion: a `MiniMotion`. seeds: a whole number for each film, default 0, 1, ...; shared: of the starting noises, see
+    `mixed`, default as the layers were trained.
     Raises ValueError on other prompts, seeds, steps, scales or shares, and where the U-Net is not the one of the layers.
     """
-    if not (motion is None or isinstance(motion, MiniMotion)):
-        raise ValueError(f'motion is what weights.load("motion") gives, or None; got {type(motion).__name__}')
     prompts, seeds, _ = given.paired(prompts, seeds)
-    frames, own_share = (motion.frames, motion.shared) if motion else (FRAMES, 0)
-    shared = own_share if shared is None else shared
-    grid = stable_diffusion.timesteps(sd, steps)
-    films = []
-    with motion.inside(sd.unet) if motion else contextlib.nullcontext():
-        for prompt, seed in zip(prompts, seeds):  # one at a time, so that a film is the same in every list
-            denoiser = stable_diffusion.denoiser(sd, [prompt] * frames, guidance_scale)
-            z_T = film_noise(sd, [seed], frames, shared)
-            films.append(stable_diffusion.finish(sd, toy_ddpm.sample(denoiser, z_T, grid, toy_ddpm.ddim)))
+    shared = motion.shared if shared is None else shared
+    films, timesteps = [], stable_diffusion.timesteps(sd, steps)
+    with motion.inside(sd.unet):
+        for prompt, source in zip(prompts, stable_diffusion.generators(seeds)):  # a film is the same in every list
+            denoiser = stable_diffusion.denoiser(sd, [prompt] * motion.frames, guidance_scale)
+            own = stable_diffusion.noise(sd, [source] * motion.frames)
+            z_T = mixed(own, stable_diffusion.noise(sd, [source]), shared)
+            films.append(stable_diffusion.finish(sd, toy_ddpm.sample(denoiser, z_T, timesteps, toy_ddpm.ddim)))
     return torch.stack(films)
