@@ -20,6 +20,7 @@ from course.stable_diffusion import given
 
 FRAMES = 8
 WIDTHS = (96, 160, 160, 160, 160, 96, 96)  # channels behind the attention layers of Toy Zoo's U-Net, in their order
+SHARED = 0.8  # of the starting noises: with less, the frames of some films do not agree where the head is
 GUIDANCE_SCALE = 3.0  # more pulls the animals to the middle, where most single pictures have them
 
 
@@ -83,7 +84,7 @@ class FrameLayer(nn.Module):
 class MiniMotion(nn.Module):
     """The new layers alone, one behind each attention layer of a U-Net, whose channels are `widths`.
 
-    frames: of every film; shared: what the frames' noises have in common, see `mixed`.
+    frames: of every film; shared: what the frames' noises had in common in the training, see `mixed`.
     """
 
     def __init__(self, widths=WIDTHS, inner=48, heads=3, frames=FRAMES, shared=0.5):
@@ -128,15 +129,14 @@ def mixed(own, common, shared):
 
 
 @torch.no_grad()
-def draw_frames(sd, motion, prompts, seeds=None, steps=25, guidance_scale=GUIDANCE_SCALE, shared=None):
+def draw_frames(sd, motion, prompts, seeds=None, steps=25, guidance_scale=GUIDANCE_SCALE, shared=SHARED):
     """Films `[B, F, 3, H, W]` in [-1, 1], one for each prompt, by DDIM; all frames of a film have the same prompt.
 
     motion: a `MiniMotion`. seeds: a whole number for each film, default 0, 1, ...; shared: of the starting noises, see
-    `mixed`, default as the layers were trained.
+    `mixed`.
     Raises ValueError on other prompts, seeds, steps, scales or shares, and where the U-Net is not the one of the layers.
     """
     prompts, seeds, _ = given.paired(prompts, seeds)
-    shared = motion.shared if shared is None else shared
     films, timesteps = [], stable_diffusion.timesteps(sd, steps)
     with motion.inside(sd.unet):
         for prompt, source in zip(prompts, stable_diffusion.generators(seeds)):  # a film is the same in every list

@@ -261,7 +261,7 @@ def test_paths_count_towards_the_head_and_a_mirrored_film_has_the_same():
     scenes = [toy_zoo.Scene(kind, "grey", "pink", "nothing") for kind in toy_zoo.ANIMALS for _ in range(6)]
     films = torch.stack([pictures.from_uint8(toy_zoo.walk(scene, rng)) for scene in scenes])
     path = metrics.paths(films)
-    assert (path.diff(dim=1) > 0).all() and (path[:, -1] - path[:, 0] > 7).all()
+    assert (path.diff(dim=1) > -0.05).all() and (path[:, -1] - path[:, 0] > 7).all()
     assert_close(path.sum(1), torch.zeros(24), rtol=0, atol=1e-3)
     assert torch.equal(metrics.headings(films.flip(-1)), -metrics.headings(films))
     assert_close(metrics.paths(films.flip(-1)), path, rtol=0, atol=1e-3)

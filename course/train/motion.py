@@ -105,7 +105,7 @@ def prompts_of(scenes, seed):
     return [toy_zoo.caption(scene, rng, everything=True) for scene in scenes]
 
 
-def measure(seed, n=40):
+def measure(seed, n=20):
     true, prompts = wishes(n, seed)
     films = draw_frames(stable_diffusion.load_mini(), weights.load("motion"), prompts, range(seed * n, seed * n + n))
     return measure_films(films, prompts, judges.load_zoo_judge(), true)
