@@ -4,34 +4,21 @@
     python benchmarks/motion.py --how "trained layers" --films 100 --threads 1
 
 Films of eight frames of animals in training scenes, each with a prompt that names all there is: true walks, frames with
-a noise of their own, with noise that is mostly shared, and the trained layers. Then the layers where each frame has its
-own noise, on scenes that are held out of training, and on boys and pizzas, which they have not met.
+a noise of their own, with noise that is mostly shared, and the trained layers.
 """
 
 import zoo
 
 from course import judges, stable_diffusion, weights
 from course.mini_motion import MiniMotion, draw_frames
-from course.toy_zoo import ANIMALS, HELD_OUT, TRAINING
-from course.train.motion import measure_films, prompts_of, wishes
+from course.train.motion import measure_films, wishes
 
-OTHERS = [scene for scene in TRAINING if scene.subject not in ANIMALS]
 NONE, TRAINED = MiniMotion(), weights.load("motion")  # untrained layers add nothing
 DRAWN = {  # the layers, and what the frames' noises share
     "own noise": (NONE, 0),
     "mostly one noise": (NONE, 0.8),
     "trained layers": (TRAINED, 0.8),
-    "trained layers, own noise": (TRAINED, 0),
-    "trained layers, held-out scenes": (TRAINED, 0.8),
-    "trained layers, boys and pizzas": (TRAINED, 0.8),
 }
-
-
-def prompts_for(how, n):
-    """Prompts of n scenes that are no walks of the training."""
-    if how.endswith("held-out scenes"):
-        return wishes(n, 0, [scene for scene in HELD_OUT if scene.subject in ANIMALS])[1]
-    return prompts_of([OTHERS[7 * i % len(OTHERS)] for i in range(n)], 0)
 
 
 def main():
@@ -42,12 +29,11 @@ def main():
     sd, judge = stable_diffusion.load_mini(), judges.load_zoo_judge()
     true, prompts = wishes(args.films, 0)
     for how in args.how:
-        wished = prompts_for(how, args.films) if how.endswith(("scenes", "pizzas")) else prompts
         films = true
         if how in DRAWN:
             layers, shared = DRAWN[how]
-            films = draw_frames(sd, layers, wished, steps=args.steps, shared=shared)
-        figures = measure_films(films, wished, judge, true)
+            films = draw_frames(sd, layers, prompts, steps=args.steps, shared=shared)
+        figures = measure_films(films, prompts, judge, true)
         zoo.say(how=how, films=len(films), **{name: round(value, 4) for name, value in figures.items()})
 
 

@@ -20,10 +20,10 @@ from course.train.zoo_unet import CAPTIONS, DROP, parts
 WALKERS = [scene for scene in TRAINING if scene.subject in ANIMALS]
 
 
-def walks(n, seed, scenes=WALKERS):
-    """n walks of chance scenes, uint8 `[n, FRAMES, 64, 64, 3]`, and the scenes."""
+def walks(n, seed):
+    """n walks of training scenes, uint8 `[n, FRAMES, 64, 64, 3]`, and the scenes."""
     rng = np.random.default_rng(seed)
-    chosen = [scenes[rng.integers(len(scenes))] for _ in range(n)]
+    chosen = [WALKERS[rng.integers(len(WALKERS))] for _ in range(n)]
     return np.stack([toy_zoo.walk(scene, rng, FRAMES) for scene in chosen]), chosen
 
 
@@ -92,17 +92,12 @@ def measure_films(films, prompts, judge, true):
     }
 
 
-def wishes(n, seed, scenes=WALKERS):
+def wishes(n, seed):
     """n true walks in [-1, 1], `[n, F, 3, 64, 64]`, and prompts that name all that is in them."""
-    films, chosen = walks(n, 6000 + seed, scenes)
+    films, chosen = walks(n, 6000 + seed)
     true = from_uint8(films.reshape(-1, *films.shape[2:])).unflatten(0, (n, FRAMES))
-    return true, prompts_of(chosen, seed)
-
-
-def prompts_of(scenes, seed):
-    """For each scene a prompt that names all that is in it."""
     rng = np.random.default_rng(7000 + seed)
-    return [toy_zoo.caption(scene, rng, everything=True) for scene in scenes]
+    return true, [toy_zoo.caption(scene, rng, everything=True) for scene in chosen]
 
 
 def measure(seed, n=20):
