@@ -24,6 +24,7 @@ from course.train import (
     digit_unet,
     imagen,
     language,
+    motion,
     prior,
     recipe,
     run,
@@ -45,10 +46,13 @@ def small(name, batch_size=8):
     torch.manual_seed(7)
     if name == "vae":
         return vae.vae_trainer(judges.ZooJudge(), **few)
-    if name == "zoo-unet":
+    if name in ("zoo-unet", "motion"):
         tokenizer = mini_clip.make_tokenizer(toy_zoo.examples(200)[1])
         text_encoder = mini_clip.text_encoder(mini_clip.make_clip(tokenizer, width=32, layers=1)).requires_grad_(False)
-        return zoo_unet.zoo_unet_trainer(vae.make_vae().eval(), text_encoder.eval(), tokenizer, **few)
+        parts = vae.make_vae().eval(), text_encoder.eval(), tokenizer
+        if name == "motion":
+            return motion.motion_trainer(zoo_unet.make_unet(32), *parts, **few)
+        return zoo_unet.zoo_unet_trainer(*parts, **few)
     tokenizer = mini_clip.make_tokenizer(toy_zoo.examples(200)[1])
     if name == "imagen":
         untrained = mini_language.make_language_model(tokenizer, width=32).eval()
@@ -67,7 +71,7 @@ def small(name, batch_size=8):
 
 
 MODELS = ["digit-judge", "digit-unet", "digits-half-b", "digits-10", "zoo-judge", "vae", "clip", "zoo-unet",
-          "language", "upscaler", "imagen", "prior", "decoder", "sound-judge", "sound"]  # fmt: skip
+          "language", "upscaler", "imagen", "prior", "decoder", "sound-judge", "sound", "motion"]  # fmt: skip
 
 
 def losses_of(trainer, steps=STEPS):
