@@ -29,6 +29,13 @@ def test_a_larger_part_holds_the_smaller(labels):
     assert ten < hundred
 
 
+def test_ten_digits_of_the_thousand_are_repeated(labels):
+    rows, counts = digit_parts.part_rows("repeated", labels).unique(return_counts=True)
+    assert set(rows.tolist()) == set(digit_parts.part_rows("1000", labels).tolist())
+    assert set(rows[counts == digit_parts.TIMES].tolist()) == set(digit_parts.part_rows("10", labels).tolist())
+    assert counts.unique().tolist() == [1, digit_parts.TIMES]
+
+
 def test_the_halves_share_neither_weights_nor_noise():
     a, b = digit_parts.part_trainer("half-a", n=40), digit_parts.part_trainer("half-b", n=40)
     assert len(a.data[0]) == len(b.data[0]) == 20
