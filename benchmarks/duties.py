@@ -7,7 +7,7 @@ copying: digits by the networks that saw few digits, many, or ten of them a hund
 share whose nearest digit among those seen is nearer than the nearest of as many unseen ones of the same labels; one half is
 no copying at all. "copies" is the share less than half as far from the nearest digit seen as from the second.
 watermark: Tree-Ring marks (`course.watermark`) in several channels and strengths, found again in the drawn pictures: area
-under the ROC curve, share found where one of a hundred unmarked pictures is a false alarm, and what the mark costs. Then the
+under the ROC curve, share found where one of a hundred unmarked pictures should be a false alarm, and what the mark costs. Then the
 same after changes to the pictures, and by a key that was not used. "forged" are pictures by Toy Zoo itself, none of which
 the model drew, with the mean noise of some marked ones added to theirs.
 bias: what the judge sees in pictures whose prompt leaves it open.
@@ -130,6 +130,7 @@ def found(marked, unmarked):
         "auc": rounded(roc_auc_score(truth, -torch.cat([marked, unmarked]).numpy())),
         "threshold": rounded(limit),
         "found": rounded((marked < limit).float().mean()),
+        "false_alarms": rounded((unmarked < limit).float().mean()),
         "distance": rounded(marked.mean()),
         "distance_unmarked": rounded(unmarked.mean()),
     }
@@ -141,7 +142,7 @@ def make_key(name, n=8, seed=0):
 
 
 def marks(sd, args):
-    judge, n = judges.load_zoo_judge(), args.pictures // 2
+    judge, n = judges.load_zoo_judge(), args.pictures
     rng = np.random.default_rng(13)
     scenes = [toy_zoo.TRAINING[rng.integers(len(toy_zoo.TRAINING))] for _ in range(n)]
     prompts = [toy_zoo.caption(scene, rng, everything=True) for scene in scenes]
@@ -188,7 +189,7 @@ def attacked(sd, x, z, plain, plain_z, key, args):
 
 def forged(sd, z, clean, key, args):
     """Toy Zoo's own pictures, with the mean noise of some marked ones added to their noise; and taken away from marked ones."""
-    real = pictures.from_uint8(toy_zoo.examples(args.pictures // 4, seed=77)[0]).contiguous()
+    real = pictures.from_uint8(toy_zoo.examples(args.pictures // 2, seed=77)[0]).contiguous()
     real_z = invert(sd, real, args.steps)
     limit = watermark.threshold(clean)
     c = stable_diffusion.encode_prompt(sd, [""])
@@ -233,7 +234,7 @@ def main():
     parser = zoo.parser(__doc__)
     parts = {"copying": copying, "watermark": marks, "bias": bias}
     parser.add_argument("--parts", nargs="+", default=list(parts), choices=list(parts))
-    parser.add_argument("--pictures", type=int, default=200)
+    parser.add_argument("--pictures", type=int, default=200, help="or digits, of each kind")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.set_defaults(steps=15)
     args = zoo.parse(parser)

@@ -60,5 +60,6 @@ def distance(z, key):
 
 
 def threshold(unmarked, false_alarms=0.01):
-    """The distance below which so many of the unmarked pictures lie, whose distances are `[N]`."""
-    return torch.quantile(unmarked, false_alarms).item()
+    """The distance that so large a share of unmarked pictures falls below, if their distances `[N]` are normal, as they nearly are."""
+    below = torch.special.ndtri(torch.tensor(false_alarms, dtype=torch.float64))
+    return (unmarked.double().mean() + below * unmarked.double().std()).item()

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from scipy.stats import norm
 from torch.testing import assert_close
 
 from course import stable_diffusion, watermark
@@ -58,9 +59,10 @@ def test_the_distance_is_0_with_the_key_and_numpys_mean_without():
     np.testing.assert_allclose(watermark.distance(z, k).numpy(), wanted, rtol=1e-5)
 
 
-def test_the_threshold_lets_so_many_unmarked_pass():
-    distances = torch.arange(1001.0)
-    assert watermark.threshold(distances, 0.01) == pytest.approx(10)
+def test_the_threshold_is_scipys_normal_quantile():
+    distances = 2 + 0.3 * torch.randn(50, generator=torch.Generator().manual_seed(2))
+    wanted = norm(distances.mean().item(), distances.std().item()).ppf(0.01)
+    assert watermark.threshold(distances, 0.01) == pytest.approx(wanted, rel=1e-5)
 
 
 def test_a_drawn_picture_leads_back_to_noise_like_its_own():
