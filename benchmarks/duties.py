@@ -7,9 +7,9 @@ copying: digits by the networks that saw few digits, many, or ten of them a hund
 share whose nearest digit among those seen is nearer than the nearest of as many unseen ones of the same labels; one half is
 no copying at all. "copies" is the share less than half as far from the nearest digit seen as from the second.
 watermark: Tree-Ring marks (`course.watermark`) in several channels and strengths, found again in the drawn pictures: area
-under the ROC curve, share found where one of a hundred unmarked pictures should be a false alarm, and what the mark costs. Then the
-same after changes to the pictures, and by a key that was not used. "forged" are pictures by Toy Zoo itself, none of which
-the model drew, with the mean noise of some marked ones added to theirs.
+under the ROC curve (and that of the mean of four pictures), share found where one of a hundred unmarked pictures should be a
+false alarm, and what the mark costs. Then the same after changes to the pictures, and by a key that was not used. "forged"
+are pictures of other noise to which the mean of what was found in some marked ones was added.
 bias: what the judge sees in pictures whose prompt leaves it open.
 """
 
@@ -34,6 +34,7 @@ KEYS = {  # channels, strength
 }
 BEST = "four channels, strength 1.5"  # the one that is attacked and forged
 RADIUS = 3
+TIMES = 1.5  # the mean of what is found is weaker than what was written
 ASKED = [("", 1.0), ("a picture", 1.0), ("a picture", 7.5), ("a dog", 1.0), ("a dog", 7.5)]
 
 
@@ -122,12 +123,19 @@ def invert(sd, x, steps):
     return stable_diffusion.in_parts(lambda x: watermark.invert(sd, x, steps), 25, x)
 
 
+def of_four(distances, draws=2000):
+    """Means over four of the pictures, chosen by chance, `[draws]`."""
+    chosen = np.random.default_rng(0).integers(len(distances), size=(draws, 4))
+    return distances.numpy()[chosen].mean(1)
+
+
 def found(marked, unmarked):
     """How well distances to the key tell marked pictures from unmarked ones."""
     truth = np.r_[np.ones(len(marked)), np.zeros(len(unmarked))]
     limit = watermark.threshold(unmarked)
     return {
         "auc": rounded(roc_auc_score(truth, -torch.cat([marked, unmarked]).numpy())),
+        "auc_of_four": rounded(roc_auc_score(np.repeat([1, 0], 2000), -np.r_[of_four(marked), of_four(unmarked)])),
         "threshold": rounded(limit),
         "found": rounded((marked < limit).float().mean()),
         "false_alarms": rounded((unmarked < limit).float().mean()),
@@ -169,10 +177,10 @@ def marks(sd, args):
             **tells,
         )
         if name == BEST:
-            attacked(sd, x, z, plain, plain_z, key, args)
+            attacked(sd, x, z, plain, plain_z, key, prompts, args)
 
 
-def attacked(sd, x, z, plain, plain_z, key, args):
+def attacked(sd, x, z, plain, plain_z, key, prompts, args):
     """The mark after changes to the pictures, by a wrong key, and forged."""
     wrong, clean = make_key(BEST, seed=1), watermark.distance(plain_z, key)
     tells = found(watermark.distance(z, wrong), watermark.distance(plain_z, wrong))
@@ -184,32 +192,27 @@ def attacked(sd, x, z, plain, plain_z, key, args):
         old = {"found_by_old_threshold": rounded((marked < limit).float().mean()),
                "false_alarms_by_old_threshold": rounded((unmarked < limit).float().mean())}  # fmt: skip
         zoo.say(what="watermark", after=name, pictures=len(x), **tells, **old)
-    forged(sd, z, clean, key, args)
+    forged(sd, z, clean, key, prompts, args)
 
 
-def forged(sd, z, clean, key, args):
-    """Toy Zoo's own pictures, with the mean noise of some marked ones added to their noise; and taken away from marked ones."""
-    real = pictures.from_uint8(toy_zoo.examples(args.pictures // 2, seed=77)[0]).contiguous()
-    real_z = invert(sd, real, args.steps)
-    limit = watermark.threshold(clean)
-    c = stable_diffusion.encode_prompt(sd, [""])
-    levels = stable_diffusion.timesteps(sd, args.steps)
-
-    def back(z_T):
-        plain = toy_ddpm.Denoiser(stable_diffusion.network(sd), sd.schedule, "eps", c.expand(len(z_T), -1, -1))
-        return stable_diffusion.decode(sd, toy_ddpm.last(toy_ddpm.sample(plain, z_T, levels, toy_ddpm.ddim)))
-
-    for how, pattern in {"nothing": 0 * z[:1], "10": z[:10].mean(0), "50": z[:50].mean(0)}.items():
-        for times in (1, 2):
-            y = back(real_z + times * pattern)
-            distance = watermark.distance(invert(sd, y, args.steps), key)
+def forged(sd, z, clean, key, prompts, args):
+    """The mean noise of some marked pictures, added to that of new drawings and of pictures that the model never drew."""
+    limit, n = watermark.threshold(clean), len(prompts)
+    own = stable_diffusion.starting_noise(sd, range(5 * n, 6 * n))
+    given = pictures.from_uint8(toy_zoo.examples(n // 2, seed=77)[0]).contiguous()
+    given_z = invert(sd, given, args.steps)
+    for k in dict.fromkeys((0, min(10, n), min(50, n))):
+        pattern = z[:k].mean(0) if k else 0 * z[0]
+        x = draw(sd, own + TIMES * pattern, prompts, args.steps)
+        y = draw(sd, given_z + pattern, [""] * len(given), args.steps)
+        for onto, out in {"new drawings": x, "given pictures": y}.items():
+            distance = watermark.distance(invert(sd, out, args.steps), key)
+            kept = {"psnr": rounded(metrics.psnr(y, given), 2)} if out is y else {
+                "prompt_accuracy": rounded(metrics.prompt_accuracy(judges.load_zoo_judge(), x, prompts))}  # fmt: skip
             zoo.say(
-                what="forged", of=how, times=times, pictures=len(real), taken_for_marked=rounded((distance < limit).float().mean()),
-                distance=rounded(distance.mean()), threshold=rounded(limit), psnr=rounded(metrics.psnr(y, real), 2),
-                real_taken_for_marked=rounded((watermark.distance(real_z, key) < limit).float().mean()),
+                what="forged", onto=onto, of_marked=k, pictures=len(out), distance=rounded(distance.mean()),
+                threshold=rounded(limit), taken_for_marked=rounded((distance < limit).float().mean()), **kept,
             )  # fmt: skip
-            if how == "nothing":
-                break
 
 
 # ---------------------------------------------------------------- bias
