@@ -4,7 +4,7 @@ Wen, Kirchenbauer, Geiping, Goldstein 2023 (arXiv 2305.20030). The picture is dr
 the picture back up to its noise by DDIM and looks whether the rings are there. Transforms are orthonormal, so white noise
 has values of mean square 1 at every frequency. Letters in the shape comments: B pictures, C channels, n latent cells.
 
-Left out: the paper's p-value, and rings of complex values, whose imaginary half a real noise cannot carry.
+Left out: the paper's p-value, and complex keys. The forger's way is Yang and others' (2024, arXiv 2406.09026): average.
 """
 
 from itertools import pairwise
@@ -20,14 +20,14 @@ def rings(n):
     return torch.hypot(f[:, None], f[None, :]).round().long()
 
 
-def make_key(channels, n, radius, strength, generator):
-    """A key `[C, n, n]`: every ring up to the radius is +strength or -strength by chance in each of `channels`, all else 0.
+def make_key(n, radius, strength, generator):
+    """A key `[4, n, n]`: in each channel every ring from 1 to the radius is +strength or -strength by chance, all else 0.
 
-    channels: which of the latents' four channels carry it. Real and equal at opposite frequencies, so its noise is real.
+    The middle stays free, for it is the channel's mean: a key there would fix the picture's colour.
     """
+    where = (rings(n) >= 1) & (rings(n) <= radius)
     signs = 2.0 * torch.randint(0, 2, (4, n), generator=generator) - 1
-    key = strength * signs[:, rings(n).clamp(max=n - 1)] * (rings(n) <= radius)
-    return key * torch.tensor([float(c in channels) for c in range(4)]).view(4, 1, 1)
+    return strength * signs[:, rings(n).clamp(max=n - 1)] * where
 
 
 def write(z_T, key):
@@ -54,12 +54,22 @@ def invert(sd, x, steps=15):
 
 
 def distance(z, key):
-    """How far the noises z `[B, C, n, n]` are from holding the key, the paper's L1 distance, a mean over the rings: small where marked. Returns `[B]`."""
+    """The mean L1 distance of the noises z `[B, 4, n, n]` to the key's rings (section 3.3 of the paper): small where marked. Returns `[B]`."""
     f = torch.fft.fft2(z, norm="ortho")
     return (f - key).abs()[:, key != 0].mean(dim=1)
 
 
 def threshold(unmarked, false_alarms=0.01):
-    """The distance that so large a share of unmarked pictures falls below, if their distances `[N]` are normal, as they nearly are."""
+    """The distance that this share of unmarked pictures falls below if their distances `[N]` are normal, as they nearly are."""
     below = torch.special.ndtri(torch.tensor(false_alarms, dtype=torch.float64))
     return (unmarked.double().mean() + below * unmarked.double().std()).item()
+
+
+def guess_key(marked, unmarked, strength):
+    """A forger's key `[4, n, n]`: what the noises found in marked pictures have in common and those in unmarked ones have not.
+
+    marked, unmarked: `[B, 4, n, n]`, the B of both may differ. An entry counts from a third of the strength on.
+    """
+    shown = torch.fft.fft2(marked.mean(0) - unmarked.mean(0), norm="ortho").real
+    shown[:, 0, 0] = 0  # the channels' means are colours
+    return strength * shown.sign() * (shown.abs() > strength / 3)

@@ -55,3 +55,10 @@ def test_alike_is_the_correlation_of_pixels():
     expected = torch.stack([torch.corrcoef(torch.stack([x.flatten(), y.flatten()]))[0, 1] for x, y in zip(a, b)])
     assert_close(digit_parts.alike(a, b), expected)
     assert digit_parts.alike(a, b)[:2].tolist() == pytest.approx([1, -1])
+
+
+def test_a_copy_is_much_nearer_to_one_picture_than_to_all_others():
+    images = 3 * torch.eye(4).view(4, 1, 2, 2)
+    x = torch.stack([images[2] + 0.1, (images[0] + images[1]) / 2])
+    copy, rows = digit_parts.copied(x, images)
+    assert copy.tolist() == [True, False] and rows[0] == 2

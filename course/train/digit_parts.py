@@ -56,6 +56,15 @@ def nearest(x, images):
     return rows, distance / x[0].numel() ** 0.5
 
 
+def copied(x, images):
+    """Which of x `[N, ...]` are copies, bool `[N]`, and the row of the nearest of `images` `[M, ...]`, long `[N]`.
+
+    A copy is less than half as far from the nearest as from the second nearest.
+    """
+    near = torch.cdist(x.flatten(1), images.flatten(1)).topk(2, largest=False)  # values and indices [N, 2]
+    return near.values[:, 0] < near.values[:, 1] / 2, near.indices[:, 0]
+
+
 def alike(a, b):
     """The correlation of each picture of a with the same one of b, both `[N, ...]`: 1 for equal ones. Returns `[N]`."""
     a, b = (x.flatten(1) - x.flatten(1).mean(dim=1, keepdim=True) for x in (a, b))
