@@ -1,13 +1,13 @@
 """Copies, watermarks and what is drawn when nothing is said; print one JSON line each. Notebook 13 reads them.
 
     python benchmarks/duties.py --pictures 200 --threads 1 > benchmarks/results/duties.jsonl
-    python benchmarks/duties.py --parts bias --pictures 20
+    python benchmarks/duties.py --parts watermark --pictures 60
 
-copying: digits by the networks that saw few digits, many, or ten of them a hundred times as often. "copies" is the share
-less than half as far from the nearest digit seen as from the second, "of_the_ten" the share that are copies of the ten.
-watermark: Tree-Ring marks (`course.watermark`) found again in the drawn pictures: the share found below a threshold where one
-of a hundred unmarked pictures should be a false alarm, the area under the ROC curve, and the mark's cost. Then with another
-key, after changes to the marked pictures, and forged: other drawings with the key that sixteen marked pictures show.
+copying: the share of copies (`digit_parts.copied`) among digits by the networks that saw few digits, many, or ten of them a
+hundred times as often, and the share that are copies of these ten.
+watermark: a Tree-Ring mark (`course.watermark`) looked for in drawn pictures: the share below a threshold where one of a
+hundred unmarked pictures should be, and the area under the ROC curve. "forged" are drawings with the key that sixteen marked
+pictures show.
 bias: what the judge sees in pictures whose prompt leaves it open.
 """
 
@@ -21,11 +21,16 @@ from PIL import Image
 from sklearn.metrics import roc_auc_score
 
 from course import data, judges, metrics, pictures, stable_diffusion, toy_ddpm, toy_zoo, watermark
+from course.figures.duties import counted
 from course.train import digit_parts
 
-STRENGTHS = (1.0, 1.5)  # the last one is changed and forged
+STRENGTH = 1.5  # of the mark
 ASKED = [("", 1.0), ("a dog", 1.0), ("a dog", 7.5)]
 STEPS = 15
+
+
+def share(flags):
+    return zoo.share(flags.tolist())
 
 
 def copying(n):
@@ -34,8 +39,8 @@ def copying(n):
     for part in ("10", "100", "1000", "half-a", "repeated"):
         rows = digit_parts.part_rows(part, digits.labels).unique()
         copy, nearest = digit_parts.copied(digit_parts.draw(part, labels, seed=100), digits.images[rows])
-        of_ten = zoo.share(copy & torch.isin(rows[nearest], ten))
-        zoo.say(what="copying", saw=part, digits=n, copies=zoo.share(copy), of_the_ten=of_ten)
+        of_ten = share(copy & torch.isin(rows[nearest], ten))
+        zoo.say(what="copying", saw=part, digits=n, copies=share(copy), of_the_ten=of_ten)
 
 
 def jpeg(x, quality=50):
@@ -65,41 +70,36 @@ def invert(sd, x):
     return stable_diffusion.in_parts(lambda x: watermark.invert(sd, x, STEPS), 25, x)
 
 
-def found(z, plain_z, key):
-    """How well distances to the key tell the noises z of marked pictures from those of unmarked ones."""
-    marked, unmarked = watermark.distance(z, key), watermark.distance(plain_z, key)
-    limit = watermark.threshold(unmarked)
-    truth = np.r_[np.ones(len(marked)), np.zeros(len(unmarked))]
-    auc = round(roc_auc_score(truth, -torch.cat([marked, unmarked]).numpy()), 4)
-    return {"found": zoo.share(marked < limit), "false_alarms": zoo.share(unmarked < limit), "auc": auc}
-
-
 def marks(n):
+    """Tree-Ring's mark in pictures of n prompts, looked for as it is, with another key, after changes, and forged."""
     sd, judge, rng = stable_diffusion.load_mini(), judges.load_zoo_judge(), np.random.default_rng(13)
     scenes = [toy_zoo.TRAINING[rng.integers(len(toy_zoo.TRAINING))] for _ in range(n)]
     prompts = [toy_zoo.caption(scene, rng, everything=True) for scene in scenes]
-    z_T, other, own = (stable_diffusion.starting_noise(sd, range(i * n, i * n + n)) for i in range(3))
-    plain = draw(sd, z_T, prompts)
-    plain_z = invert(sd, plain)
+    key, other = (watermark.make_key(8, 2, STRENGTH, torch.Generator().manual_seed(seed)) for seed in (0, 1))
+    unmarked_z_T, marked_z_T, own_z_T = (stable_diffusion.starting_noise(sd, range(i * n, i * n + n)) for i in range(3))
 
-    def say(mark, x, **tells):
-        accuracy, cost = metrics.prompt_accuracy(judge, x, prompts), metrics.judged_distance(judge, x, plain)
-        line = {"mark": mark, "pictures": n, "prompt_accuracy": round(accuracy, 4), "frechet_distance": round(cost, 3)}
-        zoo.say(what="watermark", **line, **tells)
+    def say(mark, x, z, key=key):
+        """found: the share whose noise z is nearer to the key than the threshold of the unmarked ones."""
+        unmarked, distance = watermark.distance(unmarked_z, key), watermark.distance(z, key)
+        line = {"mark": mark, "pictures": n, "found": share(distance < watermark.threshold(unmarked))}
+        auc = roc_auc_score([0] * n + [1] * n, -torch.cat([unmarked, distance]).numpy())
+        right = metrics.prompt_accuracy(judge, x, prompts)
+        zoo.say(what="watermark", **line, auc=round(auc, 4), prompt_accuracy=round(right, 4))
 
-    alike = torch.corrcoef(torch.stack([z_T.flatten(), plain_z.flatten()]))[0, 1].item()
-    say("none", draw(sd, other, prompts), noise_correlation=round(alike, 3))
-    for strength in STRENGTHS:
-        key = watermark.make_key(8, 2, strength, torch.Generator().manual_seed(0))
-        x = draw(sd, watermark.write(other, key), prompts)
-        z = invert(sd, x)
-        say(f"strength {strength}", x, **found(z, plain_z, key))
-    wrong = watermark.make_key(8, 2, strength, torch.Generator().manual_seed(1))
-    zoo.say(what="watermark", mark="looked for with another key", pictures=n, **found(z, plain_z, wrong))
-    for change in (jpeg, cropped):
-        say(f"strength {strength}, {change.__name__}", change(x), **found(invert(sd, change(x)), plain_z, key))
-    forged = draw(sd, watermark.write(own, watermark.guess_key(z[:16], plain_z[:16], strength)), prompts)
-    say("forged", forged, **found(invert(sd, forged), plain_z, key))
+    unmarked = draw(sd, unmarked_z_T, prompts)
+    unmarked_z = invert(sd, unmarked)
+    marked = draw(sd, watermark.write(marked_z_T, key), prompts)
+    marked_z = invert(sd, marked)
+    say("marked", marked, marked_z)
+    say("unmarked", unmarked, unmarked_z)
+    say("marked, looked for with another key", marked, marked_z, other)
+    hidden = draw(sd, watermark.write(marked_z_T, other), prompts)
+    say("marked with that other key", hidden, invert(sd, hidden), other)
+    say("marked, after JPEG of quality 50", jpeg(marked), invert(sd, jpeg(marked)))
+    say("marked, 2 pixels cut off each side", cropped(marked), invert(sd, cropped(marked)))
+    guess = watermark.guess_key(marked_z[:16], unmarked_z[:16], STRENGTH)
+    forged = draw(sd, watermark.write(own_z_T, guess), prompts)
+    say("forged", forged, invert(sd, forged))
 
 
 def bias(n):
@@ -107,10 +107,7 @@ def bias(n):
     for prompt, w in ASKED:
         x = stable_diffusion.generate(sd, [prompt] * n, range(n), at_once=25, guidance_scale=w, steps=STEPS)
         seen = judge.read(x)
-        counts = {
-            name: {value: sum(getattr(scene, name) == value for scene in seen) for value in values if value}
-            for name, values in toy_zoo.ATTRIBUTES.items()
-        }
+        counts = {name: counted(seen, name) for name in toy_zoo.ATTRIBUTES}
         zoo.say(what="bias", prompt=prompt, guidance_scale=w, pictures=n, **counts)
 
 

@@ -8,7 +8,7 @@ import json
 import numpy as np
 import torch
 
-from course import ROOT, viz
+from course import ROOT, toy_zoo, viz
 
 
 def measured(what):
@@ -18,6 +18,12 @@ def measured(what):
     if not found:
         raise ValueError(f"nothing was measured of {what!r}: `python benchmarks/duties.py` does it")
     return found
+
+
+def counted(scenes, attribute):
+    """How many of the scenes have each value of the attribute, as the benchmark counts drawn ones: a dict."""
+    seen = [getattr(scene, attribute) for scene in scenes]
+    return {value: seen.count(value) for value in toy_zoo.ATTRIBUTES[attribute] if value}
 
 
 def spectrum(noise, ax=None, title=None):
@@ -43,21 +49,18 @@ def strips(groups, xlabel, limit=None, ax=None):
     return ax
 
 
-def shares(groups, n, ylabel="share", ax=None, title=None):
-    """Bars side by side, with one standard error of a share counted among n. groups: dict name -> dict label -> share.
-
-    n: dict name -> how many were counted; a name without it is exact and has no error. Returns the axes.
-    """
+def shares(groups, ax=None, title=None):
+    """Bars side by side. groups: dict name -> dict label -> count; the first is exact, the others have one standard error."""
     labels = list(next(iter(groups.values())))
     ax = ax or viz.panels(width=max(3.4, 0.8 * len(labels)), height=2.5)
     width = 0.8 / len(groups)
-    colors = [viz.TRUTH, viz.DATA, viz.PREDICTION, viz.GREEN]
-    for i, (name, by_label) in enumerate(groups.items()):
-        heights = np.array([by_label[label] for label in labels])
-        errors = (heights * (1 - heights) / n[name]) ** 0.5 if name in n else None
+    colors = [viz.TRUTH, viz.GREEN, viz.DATA, viz.PREDICTION]
+    for i, (name, counts) in enumerate(groups.items()):
+        n = sum(counts.values())
+        heights = np.array([counts[label] / n for label in labels])
+        errors = (heights * (1 - heights) / n) ** 0.5 if i else None
         place = np.arange(len(labels)) + (i - (len(groups) - 1) / 2) * width
         ax.bar(place, heights, width, yerr=errors, color=colors[i], label=name, error_kw={"lw": 0.9})
-    ax.set_xticks(range(len(labels)), [label.replace(" ", "\n") for label in labels])
-    ax.set(ylabel=ylabel, title=title)
-    ax.legend()
+    ax.set_xticks(range(len(labels)), labels)
+    ax.set(ylabel="share", title=title)
     return ax
