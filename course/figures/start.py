@@ -157,7 +157,14 @@ def mask(ax, digit):
     picture(ax, holed)
 
 
+def small_and_large(ax, digit):
+    """A picture whose left half has few pixels and whose right half has many."""
+    whole = zoo("glasses")
+    few = torch.nn.functional.adaptive_avg_pool2d(whole, 16).repeat_interleave(4, 1).repeat_interleave(4, 2)
+    picture(ax, torch.cat([few[:, :, :32], whole[:, :, 32:]], dim=2))
+
+
 THEMES = {
     "01": noise, "02": forward, "03": reverse, "04": unet, "05": drawn, "06": walk,
-    "07": latent, "08": caption, "09": guided, "10": stable, "11": mask,
+    "07": latent, "08": caption, "09": guided, "10": stable, "11": mask, "12": small_and_large,
 }  # fmt: skip
