@@ -1,7 +1,7 @@
 """Copies, watermarks and what is drawn when nothing is said; print one JSON line each. Notebook 13 reads them.
 
-    python benchmarks/duties.py --pictures 200 --threads 1 > benchmarks/results/duties.jsonl
-    python benchmarks/duties.py --parts watermark --pictures 60
+    python benchmarks/duties.py --parts copying bias --pictures 200 --threads 1 > benchmarks/results/duties.jsonl
+    python benchmarks/duties.py --parts watermark --pictures 60 --threads 1 >> benchmarks/results/duties.jsonl
 
 copying: the share of copies (`digit_parts.copied`) among digits by the networks that saw few digits, many, or ten of them a
 hundred times as often, and the share that are copies of these ten.
@@ -94,12 +94,14 @@ def marks(n):
     say("unmarked", unmarked, unmarked_z)
     say("marked, looked for with another key", marked, marked_z, other)
     hidden = draw(sd, watermark.write(marked_z_T, other), prompts)
-    say("marked with that other key", hidden, invert(sd, hidden), other)
+    hidden_z = invert(sd, hidden)
+    say("marked with that other key", hidden, hidden_z, other)
     say("marked, after JPEG of quality 50", jpeg(marked), invert(sd, jpeg(marked)))
     say("marked, 2 pixels cut off each side", cropped(marked), invert(sd, cropped(marked)))
-    guess = watermark.guess_key(marked_z[:16], unmarked_z[:16], STRENGTH)
-    forged = draw(sd, watermark.write(own_z_T, guess), prompts)
-    say("forged", forged, invert(sd, forged))
+    for mark, z, right_key in (("forged", marked_z, key), ("forged, that other key", hidden_z, other)):
+        guess = watermark.guess_key(z[:16], unmarked_z[:16], STRENGTH)
+        forged = draw(sd, watermark.write(own_z_T, guess), prompts)
+        say(mark, forged, invert(sd, forged), right_key)
 
 
 def bias(n):

@@ -36,7 +36,7 @@ def spectrum(noise, ax=None, title=None):
     return ax
 
 
-def strips(groups, xlabel, limit=None, ax=None):
+def strips(groups, xlabel, limit, ax=None):
     """One row of points for each group, dict name -> numbers `[N]`; limit: a dashed line, left of which a mark is found."""
     ax = ax or viz.panels(width=5.2, height=0.6 + 0.42 * len(groups))
     for row, values in enumerate(groups.values()):
@@ -44,8 +44,7 @@ def strips(groups, xlabel, limit=None, ax=None):
         ax.scatter(np.asarray(values), row + shake, s=14, color=viz.COLORS[row], alpha=0.7, linewidths=0)
     ax.set_yticks(range(len(groups)), list(groups))
     ax.set(xlabel=xlabel, ylim=(len(groups) - 0.5, -0.5))
-    if limit is not None:
-        ax.axvline(limit, **viz.DASHED)
+    ax.axvline(limit, **viz.DASHED)
     return ax
 
 
