@@ -83,7 +83,7 @@ def measure(seed, n=100):
 RECIPE = Recipe(
     name="sound",
     folder="sound",
-    steps=4_000,
+    steps=8_000,
     needs=("sound-judge",),
     build=lambda seed, device: sound_trainer(seed, device=device),
     store=store,
