@@ -47,7 +47,7 @@ def sound_trainer(seed=0, n=20_000, **changes):
     return Trainer(SoundUNet(), loss, (torch.from_numpy(waves), words), **recipe | changes)
 
 
-def draw_sounds(denoiser, captions, timesteps=25, guidance_scale=1.5, eta=0.0, seed=0):
+def draw_sounds(denoiser, captions, timesteps=25, guidance_scale=2.0, eta=0.0, seed=0):
     """Sounds `[n, 1, 2048]` in [-1, 1] for n captions, which may leave words unsaid. A guided step costs two calls."""
     generator = torch.Generator().manual_seed(seed)
     x_T = torch.randn(len(captions), 1, toy_sounds.SAMPLES, generator=generator)
@@ -83,7 +83,7 @@ def measure(seed, n=100):
 RECIPE = Recipe(
     name="sound",
     folder="sound",
-    steps=4_000,
+    steps=8_000,
     needs=("sound-judge",),
     build=lambda seed, device: sound_trainer(seed, device=device),
     store=store,
