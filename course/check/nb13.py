@@ -40,6 +40,10 @@ pitch_from_lags = FunctionExercise(
             "a slice leaves out its end: with alike[4:40] shift 40 is not looked at",
         ),
         (
+            lambda alike: 8000 / (4 + alike[4:].argmax().item()),
+            "shifts beyond 40 are tones below 200 Hz, which do not count: end the slice",
+        ),
+        (
             lambda alike: 4 + alike[4:41].argmax().item(),
             "this is the period in samples; how many such periods fit into a second of 8,000 samples?",
         ),
@@ -60,8 +64,22 @@ pitch_from_lags = FunctionExercise(
             "this is how many periods fit into 2,048 samples; a second has 8,000",
         ),
     ],
-    cases=[(_alike(400),), (_alike(1000),), (_alike(8000 / 18, 0.6),), (_alike(320),), (_alike(200),)],
-    names=["400 Hz", "1,000 Hz", "a tone with an overtone, period 18", "320 Hz", "200 Hz"],
+    cases=[
+        (_alike(400),),
+        (_alike(1000),),
+        (_alike(8000 / 18, 0.6),),
+        (_alike(320),),
+        (_alike(200),),
+        (_alike(160, 0.9),),
+    ],
+    names=[
+        "400 Hz",
+        "1,000 Hz",
+        "a tone with an overtone, period 18",
+        "320 Hz",
+        "200 Hz",
+        "a likeness beyond shift 40",
+    ],
     tolerance=1e-3,
 )
 
@@ -112,6 +130,7 @@ frames_again = FunctionExercise(
         ),
         (_with((0, 3, 4, 2, 1)), "rows and columns are exchanged: h comes before w"),
         (_with((0, 3, 4, 1, 2), "bwh"), "the places were numbered row by row, so the first axis splits into B, h, w"),
+        (_with((0, 3, 4, 2, 1), "bwh"), "the places were numbered line by line: the first axis splits into B, h, w"),
         (_with((0, 3, 4, 1, 2), "hwb"), "the first axis holds film after film: it splits into B, h, w in this order"),
         (_with((0, 4, 3, 1, 2)), "channels and frames are exchanged: [B F, C, h, w] is asked for"),
         (_with((0, 3, 1, 2, 4)), "the channels stand last; torch wants them before h and w"),
@@ -164,6 +183,7 @@ doctor_share = ValueExercise(
         (0.1, "so many pictures of all show a woman and say only 'a doctor'; the share is of those that say it"),
         (10 / 67.5, "this compares women with men; a share is of both together"),
         (0.4, "for so many women the caption is silent; how many pictures is that, and how many of men?"),
+        (0.13, "right to two digits; three are asked"),
         (0.4 / 1.3, "this counts women and men as equally many; a quarter are women"),
         (15 / 22.5, "these are the captions that do mention it; 'a doctor' stands where they do not"),
         (0.15, "these are the women who are mentioned, of all pictures; 'a doctor' stands where they are not"),
