@@ -1,9 +1,9 @@
-"""The judges of the course's pictures: two small classifiers, which read digits and Toy Zoo pictures."""
+"""The judges of the course's pictures and sounds: small classifiers, which read digits, Toy Zoo pictures and toy sounds."""
 
 import torch
 from torch import nn
 
-from course import pictures, toy_zoo, weights
+from course import pictures, sounds, toy_sounds, toy_zoo, weights
 
 
 class Judge(nn.Module):
@@ -74,6 +74,37 @@ class ZooJudge(Judge):
         return [toy_zoo.Scene(s, None if s == "pizza" else c, b, w) for s, c, b, w in seen]
 
 
+class SoundJudge(nn.Module):
+    """Waves `[B, 1, 2048]` to one row of logits each for length, movement and kind, from their spectrograms.
+
+    The pitch needs no training: `sounds.pitch` tells it.
+    """
+
+    reads = ("length", "movement", "kind")
+
+    def __init__(self):
+        super().__init__()
+        widths, layers = (1, 16, 32, 64, 64), []
+        for before, after in zip(widths, widths[1:]):
+            layers += [nn.Conv2d(before, after, 3, stride=2, padding=1), nn.GroupNorm(8, after), nn.ReLU()]
+        self.body = nn.Sequential(*layers, nn.Flatten(), nn.Linear(64 * 9 * 3, 64), nn.ReLU())  # of 129 x 33 decibels
+        self.heads = nn.ModuleDict({name: nn.Linear(64, len(toy_sounds.ATTRIBUTES[name])) for name in self.reads})
+
+    def forward(self, x):
+        decibels = sounds.spectrogram(x)[:, None]  # [B, 1, 129, 33]
+        h = self.body(1 - decibels / (sounds.QUIETEST / 2))
+        return {name: head(h) for name, head in self.heads.items()}
+
+    @torch.no_grad()
+    def read(self, x):
+        """What is heard, as a list of `Sound`. Raises ValueError unless x are waves `[B, 1, 2048]`; drawn ones may overshoot."""
+        sounds.check(x, samples=toy_sounds.SAMPLES, limit=10)
+        heard = {name: logits.argmax(1).tolist() for name, logits in self(x).items()}
+        heard["pitch"] = (sounds.pitch(x) > toy_sounds.BETWEEN).long().tolist()
+        rows = [[values[i] for i in heard[name]] for name, values in toy_sounds.ATTRIBUTES.items()]
+        return [toy_sounds.Sound(*words) for words in zip(*rows)]
+
+
 def load_digit_judge():
     """The shipped classifier, which reads 99.5 % of MNIST's test digits right (its card.json has the exact figure)."""
     return weights.load("digit-judge")
@@ -82,3 +113,8 @@ def load_digit_judge():
 def load_zoo_judge():
     """The shipped reader of Toy Zoo pictures (its card.json has its figures)."""
     return weights.load("zoo-judge")
+
+
+def load_sound_judge():
+    """The shipped reader of toy sounds (its card.json has its figures)."""
+    return weights.load("sound-judge")

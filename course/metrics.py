@@ -6,7 +6,7 @@ beside published FID values, which use another network (Heusel et al. 2017, arXi
 
 import torch
 
-from course import pictures, toy_zoo
+from course import pictures, toy_sounds, toy_zoo
 
 
 @torch.no_grad()
@@ -106,6 +106,20 @@ def prompt_accuracy(judge, x, prompts):
     return sum(all(getattr(s, k) == v for k, v in names.items()) for s, names in zip(seen, wanted)) / len(wanted)
 
 
+def caption_accuracy(judge, waves, captions):
+    """Share of the waves `[N, 1, 2048]` in [-1, 1] in which every word of their caption is heard, in 0..1.
+
+    Raises ValueError if the judge cannot read them, or if a caption names nothing of toy sounds.
+    """
+    wanted = [toy_sounds.parse(caption) for caption in captions]
+    if not all(wanted) or len(wanted) != len(waves):
+        raise ValueError(
+            f"one caption a wave that names something of toy sounds is needed; got {captions[:3]}... for {len(waves)} waves"
+        )
+    heard = judge.read(waves)
+    return sum(named.items() <= sound._asdict().items() for sound, named in zip(heard, wanted)) / len(wanted)
+
+
 def diversity(judge, x, groups):
     """Mean distance of two pictures `[N, C, H, W]` of one group (say, of one prompt) on the judge's features. groups: `[N]`.
 
@@ -132,3 +146,73 @@ def psnr(a, b):
     if a.shape != b.shape:
         raise ValueError(f"both sets must have one shape; got {tuple(a.shape)} and {tuple(b.shape)}")
     return (10 * torch.log10(4 / (a - b).square().flatten(1).mean(1))).mean().item()
+
+
+# ---------------------------------------------------------------- films
+
+
+def flicker(films):
+    """Mean size of the difference of two consecutive frames of films `[B, F, 3, H, W]`, a number; a still picture has 0.
+
+    Raises ValueError on other shapes and on a single frame.
+    """
+    check_films(films)
+    return films.diff(dim=1).abs().mean().item()
+
+
+def centres(films):
+    """Where the figure is in each frame: its centre from the left edge in pixels, `[B, F]`, from films `[B, F, 3, H, W]`.
+
+    The centre of all that differs from the background, which is the median colour of the picture's rim.
+    Raises ValueError on other shapes and on a single frame.
+    """
+    across = torch.arange(films.shape[-1]) + 0.5
+    return _middle(_figure(films).sum(2), across)
+
+
+def headings(films):
+    """Where an animal of Toy Zoo looks to, `[B]`: -1 left, 1 right. Its head is above its legs, so the upper half leads."""
+    figure, across = _figure(films), torch.arange(films.shape[-1]) + 0.5
+    upper, lower = (_middle(half.sum((1, 2)), across) for half in figure.chunk(2, dim=2))
+    return torch.where(upper > lower, 1.0, -1.0)
+
+
+def paths(films):
+    """How far each frame's figure is from the middle of its way, `[B, F]` in pixels, counted in the direction of its head."""
+    centre = centres(films)
+    return (centre - centre.mean(1, keepdim=True)) * headings(films)[:, None]
+
+
+def _figure(films):
+    """How much each pixel differs from the background, `[B, F, H, W]`; little differences are none."""
+    check_films(films)
+    rim = torch.cat(
+        [films[..., 0, :], films[..., -1, :], films[..., 0], films[..., -1]], dim=-1
+    )  # [B, F, 3, 2 (H + W)]
+    background = rim.median(dim=-1).values[..., None, None]
+    return ((films - background).abs().mean(2) - 0.1).clamp(min=0)
+
+
+def _middle(weight, across):
+    """The mean of `across` `[W]` with these weights `[..., W]`."""
+    return (weight * across).sum(-1) / weight.sum(-1).clamp(min=1e-6)
+
+
+def check_films(films):
+    """Raise ValueError unless these are films `[B, F, 3, H, W]` of two frames or more, without NaN."""
+    if films.dim() != 5 or films.shape[1] < 2 or films.shape[2] != 3 or not films.isfinite().all():
+        raise ValueError(f"films are finite, [B, F, 3, H, W] with F at least 2; got {list(films.shape)}")
+
+
+def films_as_asked(judge, films, prompts):
+    """Two shares in 0..1: of frames that show all that their film's prompt names, and of films with no other frame.
+
+    films: `[B, F, 3, 64, 64]` in [-1, 1]. Raises ValueError where `prompt_accuracy` does.
+    """
+    check_films(films)
+    if len(prompts) != len(films):
+        raise ValueError(f"one prompt a film is needed; got {len(prompts)} prompts for {len(films)} films")
+    right = torch.tensor([
+        [prompt_accuracy(judge, frame[None], [prompt]) for frame in film] for film, prompt in zip(films, prompts)
+    ])  # fmt: skip
+    return right.mean().item(), right.amin(1).mean().item()

@@ -4,13 +4,14 @@ Functions take tensors and `ax=None` and return the axes; `show` puts a figure u
 with the text that a screen reader speaks. Colours: Okabe & Ito's palette for colour-blind readers.
 """
 
+import html
 import io
 import textwrap
 
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
-from IPython.display import display
+from IPython.display import Audio, display
 from matplotlib.ticker import MaxNLocator
 from PIL import Image
 
@@ -55,9 +56,29 @@ def animate(draw, frames, alt, seconds=3.0):
     _display(data.getvalue(), alt)
 
 
-def _display(data, alt):
+def play(wave, rate, alt):
+    """Put a player under the cell for one wave `[L]` in [-1, 1], `rate` samples a second, which the page keeps as 16 bits.
+
+    alt: a sentence that says what is heard. Put a spectrogram beside it: some pages show no players. Raises ValueError on
+    other shapes and values.
+    """
+    wave = _numbers(wave)
+    if wave.ndim != 1 or not len(wave) or not np.abs(wave).max() <= 1:
+        raise ValueError(f"a wave is one row [L] of numbers in -1..1, such as waves[0, 0]; got {list(wave.shape)}")
+    player = Audio(wave, rate=rate, normalize=False)._repr_html_()
+    player = player.replace("<audio", f'<audio aria-label="{html.escape(_told(alt))}"', 1)
+    display({"text/html": player.strip(), "text/plain": f"[sound] {alt}"}, raw=True)
+
+
+def _told(alt):
+    """The text for those who cannot see or hear. Raises ValueError if it is empty."""
     if not alt.strip():
         raise ValueError("alt is empty; say in a sentence or two what the figure shows")
+    return alt
+
+
+def _display(data, alt):
+    _told(alt)
     kind = f"image/{form(data)}"
     look = {kind: {"alt": alt, "width": width(data)}}
     display({kind: data, "text/plain": f"[figure] {alt}"}, metadata=look, raw=True)

@@ -108,3 +108,33 @@ def test_slider_moves_the_picture(lab, page, name):
     sync_api.expect(picture.first).not_to_have_attribute("src", before[1], timeout=30_000)
     if os.environ.get("COURSE_SCREENSHOTS"):
         page.screenshot(path=f"{os.environ['COURSE_SCREENSHOTS']}/{Path(name).name}.png")
+
+
+def test_a_stored_page_plays_its_sounds_and_moves_its_film(page, tmp_path):
+    """Notebook 13 as a page, without a kernel: each player runs to its end and is loud, and the film shows several pictures."""
+    source = next(path for path in NOTEBOOKS if path.stem.startswith("13"))
+    command = [sys.executable, "-m", "nbconvert", "--to", "html", "--output", str(tmp_path / "page.html"), str(source)]
+    subprocess.run(command, check=True, capture_output=True)
+    page.goto((tmp_path / "page.html").as_uri())
+    players = page.locator("audio[aria-label]")
+    assert players.count() >= 3
+    for player in players.all():
+        heard = player.evaluate(
+            """async player => {
+                const coded = await (await fetch(player.currentSrc || player.querySelector("source").src)).arrayBuffer();
+                const samples = (await new AudioContext().decodeAudioData(coded)).getChannelData(0);
+                player.muted = true;
+                player.playbackRate = 4;
+                await player.play();
+                await new Promise(done => player.onended = done);
+                return [player.duration, player.currentTime, Math.max(...samples)];
+            }"""
+        )
+        assert heard[0] > 0.5 and heard[1] == pytest.approx(heard[0], abs=0.05) and 0.3 < heard[2] <= 1, heard
+    film = page.locator('img[alt*="the third stands still"]')
+    film.scroll_into_view_if_needed()
+    seen = set()
+    for _ in range(8):
+        seen.add(film.screenshot())
+        page.wait_for_timeout(250)
+    assert len(seen) >= 3

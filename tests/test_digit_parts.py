@@ -29,6 +29,13 @@ def test_a_larger_part_holds_the_smaller(labels):
     assert ten < hundred
 
 
+def test_ten_digits_of_the_thousand_are_repeated(labels):
+    rows, counts = digit_parts.part_rows("repeated", labels).unique(return_counts=True)
+    assert set(rows.tolist()) == set(digit_parts.part_rows("1000", labels).tolist())
+    assert set(rows[counts == digit_parts.TIMES].tolist()) == set(digit_parts.part_rows("10", labels).tolist())
+    assert counts.unique().tolist() == [1, digit_parts.TIMES]
+
+
 def test_the_halves_share_neither_weights_nor_noise():
     a, b = digit_parts.part_trainer("half-a", n=40), digit_parts.part_trainer("half-b", n=40)
     assert len(a.data[0]) == len(b.data[0]) == 20
@@ -48,3 +55,10 @@ def test_alike_is_the_correlation_of_pixels():
     expected = torch.stack([torch.corrcoef(torch.stack([x.flatten(), y.flatten()]))[0, 1] for x, y in zip(a, b)])
     assert_close(digit_parts.alike(a, b), expected)
     assert digit_parts.alike(a, b)[:2].tolist() == pytest.approx([1, -1])
+
+
+def test_a_copy_is_much_nearer_to_one_picture_than_to_all_others():
+    images = 3 * torch.eye(4).view(4, 1, 2, 2)
+    x = torch.stack([images[2] + 0.1, (images[0] + images[1]) / 2])
+    copy, rows = digit_parts.copied(x, images)
+    assert copy.tolist() == [True, False] and rows[0] == 2

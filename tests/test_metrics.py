@@ -235,3 +235,52 @@ def test_stand_ins_are_asked_for_numbers_alone():
 
 def test_equal_pictures_have_no_noise(zoo):
     assert metrics.psnr(zoo, zoo) == torch.inf
+
+
+# ---------------------------------------------------------------- films
+
+
+def square_film(lefts, size=4, wide=16):
+    """A white square on grey, its left edge at these pixels: one film `[1, F, 3, wide, wide]`."""
+    film = torch.zeros(1, len(lefts), 3, wide, wide)
+    for f, left in enumerate(lefts):
+        film[0, f, :, 6 : 6 + size, left : left + size] = 1
+    return film
+
+
+def test_flicker_and_centres_of_a_square_by_hand():
+    film = square_film([3, 4, 6])
+    assert_close(metrics.centres(film), torch.tensor([[5.0, 6.0, 8.0]]))
+    moved = (2 * 4 * 1 + 2 * 4 * 2) / 2 / 16**2  # two edges of 4 pixels, moved by 1, then by 2
+    assert_close(metrics.flicker(film), moved)
+    assert metrics.flicker(film[:, :1].expand(-1, 3, -1, -1, -1)) == 0
+
+
+def test_paths_count_towards_the_head_and_a_mirrored_film_has_the_same():
+    rng = np.random.default_rng(1)
+    scenes = [toy_zoo.Scene(kind, "grey", "pink", "nothing") for kind in toy_zoo.ANIMALS for _ in range(6)]
+    films = torch.stack([pictures.from_uint8(toy_zoo.walk(scene, rng)) for scene in scenes])
+    path = metrics.paths(films)
+    assert (path.diff(dim=1) > -0.05).all() and (path[:, -1] - path[:, 0] > 7).all()
+    assert_close(path.sum(1), torch.zeros(24), rtol=0, atol=1e-3)
+    assert torch.equal(metrics.headings(films.flip(-1)), -metrics.headings(films))
+    assert_close(metrics.paths(films.flip(-1)), path, rtol=0, atol=1e-3)
+    assert (metrics.paths(films.flip(1))[:, -1] < 0).all()  # backwards
+
+
+def test_films_as_asked_counts_frames_and_whole_films():
+    rng = np.random.default_rng(2)
+    scenes = [toy_zoo.Scene("dog", "brown", wall, "a hat") for wall in ("pink", "blue")]
+    films = torch.stack([pictures.from_uint8(toy_zoo.walk(scene, rng)) for scene in scenes])
+    films[1, 0] = films[0, 0]
+    prompts = ["a dog with a hat in front of a pink wall", "a brown dog on a blue background"]
+    assert metrics.films_as_asked(judges.load_zoo_judge(), films, prompts) == (15 / 16, 0.5)
+
+
+@pytest.mark.parametrize("films", [
+    torch.zeros(8, 3, 4, 4), torch.zeros(1, 1, 3, 4, 4), torch.zeros(1, 8, 1, 4, 4), torch.full((1, 2, 3, 4, 4), torch.nan)
+])  # fmt: skip
+def test_what_is_no_film_is_refused(films):
+    for measure in (metrics.flicker, metrics.centres, metrics.headings, metrics.paths):
+        with pytest.raises(ValueError, match=r"films are finite, \[B, F, 3, H, W\] with F at least 2; got"):
+            measure(films)

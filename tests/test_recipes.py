@@ -15,7 +15,7 @@ import torch
 from conftest import ROOT
 from torch.testing import assert_close
 
-from course import judges, mini_clip, mini_language, stable_diffusion, toy_ddpm, toy_zoo, weights
+from course import judges, mini_clip, mini_language, stable_diffusion, toy_ddpm, toy_sounds, toy_zoo, weights
 from course.train import (
     clip,
     decoder,
@@ -24,9 +24,12 @@ from course.train import (
     digit_unet,
     imagen,
     language,
+    motion,
     prior,
     recipe,
     run,
+    sound,
+    sound_judge,
     trainer,
     upscaler,
     vae,
@@ -43,10 +46,13 @@ def small(name, batch_size=8):
     torch.manual_seed(7)
     if name == "vae":
         return vae.vae_trainer(judges.ZooJudge(), **few)
-    if name == "zoo-unet":
+    if name in ("zoo-unet", "motion"):
         tokenizer = mini_clip.make_tokenizer(toy_zoo.examples(200)[1])
         text_encoder = mini_clip.text_encoder(mini_clip.make_clip(tokenizer, width=32, layers=1)).requires_grad_(False)
-        return zoo_unet.zoo_unet_trainer(vae.make_vae().eval(), text_encoder.eval(), tokenizer, **few)
+        parts = vae.make_vae().eval(), text_encoder.eval(), tokenizer
+        if name == "motion":
+            return motion.motion_trainer(zoo_unet.make_unet(32), *parts, **few)
+        return zoo_unet.zoo_unet_trainer(*parts, **few)
     tokenizer = mini_clip.make_tokenizer(toy_zoo.examples(200)[1])
     if name == "imagen":
         untrained = mini_language.make_language_model(tokenizer, width=32).eval()
@@ -58,13 +64,14 @@ def small(name, batch_size=8):
         return decoder.decoder_trainer(vae.make_vae().eval(), untrained, zoo_unet.make_unet(32), **few)
     makers = {"digit-judge": digit_judge.digit_judge_trainer, "digit-unet": digit_unet.digit_trainer,
               "zoo-judge": zoo_judge.zoo_judge_trainer, "clip": clip.clip_trainer,
-              "language": language.language_trainer, "upscaler": upscaler.upscaler_trainer}  # fmt: skip
+              "language": language.language_trainer, "upscaler": upscaler.upscaler_trainer,
+              "sound": sound.sound_trainer, "sound-judge": sound_judge.sound_judge_trainer}  # fmt: skip
     makers |= {f"digits-{part}": functools.partial(digit_parts.part_trainer, part) for part in digit_parts.PARTS}
     return makers[name](**few)
 
 
 MODELS = ["digit-judge", "digit-unet", "digits-half-b", "digits-10", "zoo-judge", "vae", "clip", "zoo-unet",
-          "language", "upscaler", "imagen", "prior", "decoder"]  # fmt: skip
+          "language", "upscaler", "imagen", "prior", "decoder", "sound-judge", "sound", "motion"]  # fmt: skip
 
 
 def losses_of(trainer, steps=STEPS):
@@ -210,6 +217,13 @@ def test_no_model_is_trained_on_what_is_held_out(monkeypatch):
     assert not [scene for scene, kinds in drawn if toy_zoo.held_out(scene) and not kinds]
     patched = [kinds for _, kinds in drawn if kinds]
     assert len(patched) == 8 and all(ears != face for _, ears, face in patched)
+
+
+def test_no_held_out_sound_is_trained_on(monkeypatch):
+    drawn, true = [], toy_sounds.render
+    monkeypatch.setattr(toy_sounds, "render", lambda heard, rng: drawn.append(heard) or true(heard, rng))
+    sound.sound_trainer(n=300)
+    assert set(drawn) == set(toy_sounds.TRAINING)
 
 
 def test_collages_paste_but_never_glasses_onto_dogs():

@@ -53,6 +53,32 @@ def test_an_animal_of_parts_is_drawn_with_those_parts(kind):
         assert (render(cat, rng(5), kinds=parts) != whole).any()
 
 
+def test_an_animal_walks_head_first_in_one_coat_before_one_wall():
+    """Only the figure moves: corners keep their colour in all frames; drawn with the same chance, it is a mirror of itself."""
+    for seed in range(8):
+        film = toy_zoo.walk(Scene("dog", "brown", "blue", "nothing"), rng(seed)).astype(int)
+        assert film.shape == (8, 64, 64, 3) and len({tuple(frame[0, 0]) for frame in film}) == 1
+        figure = np.abs(film - film[:, :1, :1]).sum(3) > 90  # [F, H, W]
+        middle = [np.nonzero(frame)[1].mean() for frame in figure]
+        ears, legs = (np.nonzero(figure[0, rows])[1].mean() for rows in (slice(0, 24), slice(46, 64)))
+        assert (np.diff(middle) * np.sign(ears - legs) > 0.2).all()
+        assert 8 < abs(middle[-1] - middle[0]) < 11
+
+
+def test_a_walk_takes_its_chance_as_a_picture_does():
+    """Background and coat are those of the picture that `render` makes of the same seed, and it leaves `rng` where that does."""
+    scene, one, other = Scene("cat", "grey", "pink", "a hat"), rng(4), rng(4)
+    film, picture = toy_zoo.walk(scene, one, frames=3), render(scene, other)
+    assert_array_equal(film[:, 0, 0], np.tile(picture[0, 0], (3, 1)))
+    assert one.random() == other.random()
+
+
+@pytest.mark.parametrize("scene, frames", [(Scene("pizza", None, "blue", "a hat"), 8), (TRAINING[0], 0)])
+def test_what_does_not_walk_is_refused(scene, frames):
+    with pytest.raises(ValueError, match="dog, cat, mouse, rabbit walk, in at least one frame; got"):
+        toy_zoo.walk(scene, rng(), frames)
+
+
 @pytest.mark.parametrize("size", [32, 64, 96, 128])
 def test_pictures_have_the_size_asked_for(size):
     picture = render(TRAINING[5], rng(), size)

@@ -169,7 +169,7 @@ def test_interrupted_write_keeps_the_old_file(tmp_path, monkeypatch):
     assert os.listdir(tmp_path) == ["x.safetensors"]
 
 
-@pytest.mark.parametrize("name", ["digit-unet", "digit-judge", "zoo-judge"])
+@pytest.mark.parametrize("name", ["digit-unet", "digit-judge", "zoo-judge", "sound", "sound-judge"])
 def test_shipped_weights_are_small_and_checked(name):
     assert (weights.FOLDER / name / "model.safetensors").stat().st_size <= 3_000_000
     sums = (weights.FOLDER / "SHA256SUMS").read_text()

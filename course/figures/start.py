@@ -29,7 +29,7 @@ def moment(numbered):
     return viz.images(pictures, 5, scale=1.0, title=f"step {step}")
 
 
-def draw_map(rows, extras, digit, columns=6):
+def draw_map(rows, extras, digit, columns=7):
     """Stations of the notebooks `rows`, joined by arrows, and before the first the `extras` in dashed frames. Returns the axes.
 
     rows, extras: of course.index. digit: a picture `[1, 28, 28]` in [-1, 1] that some of the stations show.
@@ -164,7 +164,16 @@ def small_and_large(ax, digit):
     picture(ax, torch.cat([few[:, :, :32], whole[:, :, 32:]], dim=2))
 
 
+def heard(ax, digit):
+    """A wave that swings ever faster and fades."""
+    x = np.linspace(0, 1, 400)
+    ax.plot(
+        0.06 + 0.88 * x, 0.5 + 0.36 * np.exp(-2 * x) * np.sin(2 * np.pi * (3 * x + 7 * x**2)), color=viz.DATA, lw=1.2
+    )
+
+
 THEMES = {
     "01": noise, "02": forward, "03": reverse, "04": unet, "05": drawn, "06": walk,
     "07": latent, "08": caption, "09": guided, "10": stable, "11": mask, "12": small_and_large,
+    "13": heard,
 }  # fmt: skip

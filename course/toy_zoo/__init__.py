@@ -12,9 +12,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from course.toy_zoo import draw
+from course.toy_zoo import draw, gait
 
-SUBJECTS = ("dog", "cat", "mouse", "rabbit", "boy", "pizza")
+ANIMALS = ("dog", "cat", "mouse", "rabbit")
+SUBJECTS = (*ANIMALS, "boy", "pizza")
 COATS = ("brown", "black", "grey", "white", "orange")
 BACKGROUNDS = ("blue", "green", "yellow", "pink", "purple")
 WORN = ("nothing", "glasses", "a hat", "a bow tie", "mouse ears", "red boots", "yellow boots")
@@ -132,6 +133,18 @@ def render(scene, rng, size=SIZE, kinds=None):
     """
     check(scene)
     return draw.draw(scene, rng, size, kinds)
+
+
+def walk(scene, rng, frames=8, size=SIZE):
+    """The scene's animal on its way across the picture, uint8 `[frames, size, size, 3]`; `rng` decides as in `render`.
+
+    One chance for all frames, which therefore differ in the place of the figure, its legs, tail and head alone.
+    Raises ValueError if the scene is none of this world's or shows no animal, and on fewer than one frame.
+    """
+    check(scene)
+    if scene.subject not in ANIMALS or frames < 1:
+        raise ValueError(f"{', '.join(ANIMALS)} walk, in at least one frame; got {scene.subject!r} in {frames}")
+    return gait.walk(scene, rng, frames, size)
 
 
 def examples(n, seed=0, scenes=TRAINING):

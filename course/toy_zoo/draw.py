@@ -261,16 +261,32 @@ def pizza(pen, worn, coat, pose, boot):
     wear(pen, worn, 0, y - 1, y - 14.5, y + 14, pose.gaze, reach=9)
 
 
-def draw(scene, rng, size, kinds=None):
-    """A scene of Toy Zoo as a picture: see `toy_zoo.render`, which also looks whether it is one."""
+class Chance(NamedTuple):
+    """All that chance decides of a picture. background, coat: colours; shift: of the figure's middle, in units; mirror: left for right."""
+
+    pose: Pose
+    background: tuple
+    coat: tuple
+    scale: float
+    shift: np.ndarray
+    mirror: bool
+
+
+def decide(scene, rng):
+    """The chance of one picture of this scene."""
     low, high = np.array([(-0.13, 0.13), (-0.3, 0.3), (-0.12, 0.12), (-1, 1), (0.9, 1.06), *[(-2.2, 2.2)] * 4]).T
     chance = rng.uniform(low, high)
     pose = Pose(*chance[:5], tuple(chance[5:]))
     background, coat = (
         shade(PAINT[color], rng.uniform(0.92, 1.05)) for color in (scene.background, scene.coat or "brown")
     )
-    pen = Pencil(size, background, rng.uniform(0.94, 1.08), rng.uniform((-2, 0), (2, 2.5)), rng.random() < 0.5)
-    figure = pen, scene.worn, coat, pose, BOOTS.get(scene.worn)
+    return Chance(pose, background, coat, rng.uniform(0.94, 1.08), rng.uniform((-2, 0), (2, 2.5)), rng.random() < 0.5)
+
+
+def paint(scene, chance, size, kinds=None):
+    """The scene as this chance has it, uint8 `[size, size, 3]`."""
+    pen = Pencil(size, chance.background, chance.scale, chance.shift, chance.mirror)
+    figure = pen, scene.worn, chance.coat, chance.pose, BOOTS.get(scene.worn)
     if scene.subject == "boy":
         boy(*figure)
     elif scene.subject == "pizza":
@@ -278,3 +294,8 @@ def draw(scene, rng, size, kinds=None):
     else:
         animal(*figure, *(kinds or 3 * (scene.subject,)))
     return np.asarray(pen.image.reduce(SHARPER))
+
+
+def draw(scene, rng, size, kinds=None):
+    """A scene of Toy Zoo as a picture: see `toy_zoo.render`, which also looks whether it is one."""
+    return paint(scene, decide(scene, rng), size, kinds)

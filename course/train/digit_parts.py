@@ -1,5 +1,7 @@
 """Networks that saw only a part of MNIST: two disjoint halves, and 10, 100 or 1,000 digits. Notebook 05 compares what they draw.
 
+One more saw the 1,000 digits, ten of them a hundred times as often: notebook 13 counts what it returns.
+
 After Kadkhodaie, Guth, Simoncelli, Mallat 2024 (arXiv 2310.02557): networks that saw few pictures return them, and two that
 saw many, none of them in common, draw the same picture from the same noise.
 """
@@ -16,7 +18,8 @@ from course.train.trainer import DenoisingLoss, Draw, Trainer
 
 CHANNELS = (16, 32)
 STEPS = 2_000
-PARTS = ("half-a", "half-b", "10", "100", "1000")  # one of two halves, or so many digits, as many of every numeral
+PARTS = ("half-a", "half-b", "10", "100", "1000", "repeated")  # halves, or so many digits, as many of every numeral
+TIMES = 100  # how often "repeated" holds each digit of "10"; the others of "1000" once
 SEEDS = {"half-b": 1}  # what the two halves share must not come from one start or one order of the noise
 CALLS = 50
 
@@ -27,6 +30,8 @@ def part_rows(part, labels):
     half = len(order) // 2
     if part in ("half-a", "half-b"):
         return order[:half] if part == "half-a" else order[half:]
+    if part == "repeated":
+        return torch.cat([part_rows("1000", labels), part_rows("10", labels).repeat(TIMES - 1)])
     each = int(part) // 10
     return torch.cat([order[labels[order] == numeral][:each] for numeral in range(10)])
 
@@ -49,6 +54,15 @@ def nearest(x, images):
     """
     distance, rows = torch.cdist(x.flatten(1), images.flatten(1)).min(dim=1)
     return rows, distance / x[0].numel() ** 0.5
+
+
+def copied(x, images):
+    """Which of x `[N, ...]` are copies, bool `[N]`, and the row of the nearest of `images` `[M, ...]`, long `[N]`.
+
+    A copy is less than half as far from the nearest as from the second nearest.
+    """
+    near = torch.cdist(x.flatten(1), images.flatten(1)).topk(2, largest=False)  # values and indices [N, 2]
+    return near.values[:, 0] < near.values[:, 1] / 2, near.indices[:, 0]
 
 
 def alike(a, b):
