@@ -1,7 +1,7 @@
 """Copies, watermarks and what is drawn when nothing is said; print one JSON line each. Notebook 13 reads them.
 
-    python benchmarks/duties.py --parts copying bias --pictures 200 --threads 1 > benchmarks/results/duties.jsonl
-    python benchmarks/duties.py --parts watermark --pictures 60 --threads 1 >> benchmarks/results/duties.jsonl
+    python benchmarks/duties.py --pictures 200 --threads 1 > benchmarks/results/duties.jsonl
+    python benchmarks/duties.py --parts bias --pictures 20
 
 copying: the share of copies (`digit_parts.copied`) among digits by the networks that saw few digits, many, or ten of them a
 hundred times as often, and the share that are copies of these ten.
