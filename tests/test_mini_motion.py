@@ -80,6 +80,16 @@ def test_frames_have_numbers(generator):
     assert_close(layer(h), layer(h)[:1].expand(4, -1, -1, -1))
 
 
+def test_attention_knows_the_numbers(generator):
+    """What a frame hears changes where two others change places; without numbers attention could not tell them apart."""
+    layer, h = awake(), torch.randn(4, 12, 2, 2, generator=generator)
+    nn.init.zeros_(layer.think[-1].weight)
+    swapped = h[[0, 2, 1, 3]]
+    assert (layer(swapped) - layer(h))[0].abs().max() > 1e-3
+    layer.number.zero_()
+    assert_close(layer(swapped)[0], layer(h)[0])
+
+
 # ---------------------------------------------------------------- in the picture model
 
 
