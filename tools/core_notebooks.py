@@ -1,4 +1,4 @@
-"""Write each notebook that has side roads once more without them, into `runs/core/`, where nbval runs it.
+"""Write each notebook that has code on side roads once more without them, into `runs/core/`, where nbval runs it.
 
     python tools/core_notebooks.py
 
@@ -21,13 +21,17 @@ def without_side_roads(notebook):
     return notebook
 
 
+def count_code(notebook):
+    return sum(cell.cell_type == "code" for cell in notebook.cells)
+
+
 def main():
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir(parents=True)
     for row in index.rows() + index.extras():
         notebook = nbformat.read(row.path, as_version=4)
-        count = len(notebook.cells)
-        if len(without_side_roads(notebook).cells) < count:
+        count = count_code(notebook)
+        if count_code(without_side_roads(notebook)) < count:
             nbformat.write(notebook, FOLDER / f"core_of_{row.path.name}")
 
 
