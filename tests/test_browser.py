@@ -130,8 +130,10 @@ def test_a_stored_page_plays_its_sounds_and_moves_its_film(page, tmp_path):
                 return [player.duration, player.currentTime, Math.max(...samples)];
             }"""
         )
-        assert heard[0] > 0.5 and heard[1] == pytest.approx(heard[0], abs=0.05) and 0.3 < heard[2] <= 1, heard
-    film = page.locator('img[alt*="the third stands still"]')
+        assert heard[0] > 0.5 and heard[1] == pytest.approx(heard[0], abs=0.05) and 0.3 < heard[2] < 1.1, (
+            heard
+        )  # resampling overshoots a little
+    film = page.locator('[id="cell-id=motion-animation"] img')
     film.scroll_into_view_if_needed()
     seen = set()
     for _ in range(8):
