@@ -3,21 +3,16 @@
 Functions take tensors and `ax=None` and return the axes. Beside them: what `benchmarks/duties.py` measured.
 """
 
-import json
-
 import numpy as np
 import torch
 
-from course import ROOT, toy_zoo, viz
+from course import toy_zoo, viz
+from course.figures import results
 
 
 def measured(what):
-    """The lines of `benchmarks/results/duties.jsonl` whose "what" is this, as dicts. Raises ValueError where there is none."""
-    lines = (ROOT / "benchmarks" / "results" / "duties.jsonl").read_text("utf-8").splitlines()
-    found = [line for line in map(json.loads, lines) if line["what"] == what]
-    if not found:
-        raise ValueError(f"nothing was measured of {what!r}: `python benchmarks/duties.py` does it")
-    return found
+    """What `benchmarks/duties.py` stored of this: see `results.measured`."""
+    return results.measured("duties", what)
 
 
 def counted(scenes, attribute):

@@ -4,12 +4,11 @@ Functions take tensors and `ax=None` (or `axes=None`) and return the axes. Lette
 H and W height and width. Beside them: the two photographs that scikit-learn ships, and what `benchmarks/editing.py` measured.
 """
 
-import json
-
 import torch
 from sklearn.datasets import load_sample_image
 
-from course import ROOT, pictures, viz
+from course import pictures, viz
+from course.figures import results
 
 
 def photographs(names, size):
@@ -18,12 +17,8 @@ def photographs(names, size):
 
 
 def measured(what):
-    """The lines of `benchmarks/results/editing.jsonl` whose "what" is this, as dicts. Raises ValueError where there is none."""
-    lines = (ROOT / "benchmarks" / "results" / "editing.jsonl").read_text("utf-8").splitlines()
-    found = [line for line in map(json.loads, lines) if line["what"] == what]
-    if not found:
-        raise ValueError(f"nothing was measured of {what!r}: `python benchmarks/editing.py` does it")
-    return found
+    """What `benchmarks/editing.py` stored of this: see `results.measured`."""
+    return results.measured("editing", what)
 
 
 # ---------------------------------------------------------------- masks
