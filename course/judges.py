@@ -6,6 +6,11 @@ from torch import nn
 from course import pictures, sounds, toy_sounds, toy_zoo, weights
 
 
+def beside(judge, x):
+    """x on the judge's own device: what was drawn on a GPU is read where the judge is."""
+    return x.to(next(judge.parameters()).device)
+
+
 class Judge(nn.Module):
     """A classifier that knows what it reads. takes: channels, height and width of one picture."""
 
@@ -35,7 +40,7 @@ class DigitClassifier(Judge):
         self.head = nn.Linear(64, 10)
 
     def features(self, x):
-        return self.body(x)
+        return self.body(beside(self, x))
 
     def forward(self, x):
         return self.head(self.features(x))
@@ -57,7 +62,7 @@ class ZooJudge(Judge):
         self.heads = nn.ModuleDict({name: nn.Linear(128, len(values)) for name, values in toy_zoo.ATTRIBUTES.items()})
 
     def features(self, x):
-        return self.narrow(self.body(x))
+        return self.narrow(self.body(beside(self, x)))
 
     def forward(self, x):
         h = self.features(x)
@@ -91,7 +96,7 @@ class SoundJudge(nn.Module):
         self.heads = nn.ModuleDict({name: nn.Linear(64, len(toy_sounds.ATTRIBUTES[name])) for name in self.reads})
 
     def forward(self, x):
-        decibels = sounds.spectrogram(x)[:, None]  # [B, 1, 129, 33]
+        decibels = sounds.spectrogram(beside(self, x))[:, None]  # [B, 1, 129, 33]
         h = self.body(1 - decibels / (sounds.QUIETEST / 2))
         return {name: head(h) for name, head in self.heads.items()}
 

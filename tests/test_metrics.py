@@ -8,7 +8,7 @@ import torch
 from scipy import linalg
 from torch.testing import assert_close
 
-from course import data, judges, metrics, pictures, toy_zoo
+from course import data, judges, metrics, pictures, toy_zoo, weights
 
 
 def normal(n, d, mean=0.0, std=1.0, seed=0):
@@ -284,3 +284,12 @@ def test_what_is_no_film_is_refused(films):
     for measure in (metrics.flicker, metrics.centres, metrics.headings, metrics.paths):
         with pytest.raises(ValueError, match=r"films are finite, \[B, F, 3, H, W\] with F at least 2; got"):
             measure(films)
+
+
+@pytest.mark.parametrize(
+    "name, shape", [("digit-judge", (1, 28, 28)), ("zoo-judge", (3, 64, 64)), ("sound-judge", (1, 2048))]
+)
+def test_a_judge_takes_what_was_drawn_on_another_device(name, shape):
+    """The `meta` device stands for the other one: layers raise where input and weights lie apart."""
+    answer = weights.load(name).to("meta")(torch.zeros(1, *shape))
+    assert all(logits.is_meta for logits in (answer.values() if isinstance(answer, dict) else [answer]))

@@ -18,9 +18,9 @@ from torch.testing import assert_close
 from transformers import CLIPConfig, CLIPImageProcessor
 
 from course import stable_diffusion, toy_ddpm
-from course.stable_diffusion import attention, given
+from course.stable_diffusion import attention, edit, given
 from course.stable_diffusion.check import MINI
-from course.weights import FOLDER
+from course.weights import FOLDER, WeightsError
 
 
 @pytest.fixture(scope="module")
@@ -403,3 +403,27 @@ def test_the_safety_checker_blackens_what_it_objects_to(sd, capsys):
         )
         assert_close(seen, torch.full_like(x, -1.0) if objects else x)
         assert ("blackened 2 of 2" in capsys.readouterr().out) == objects
+
+
+@pytest.mark.parametrize("dtype, share", [("float16", 0.01), ("bfloat16", 0.05)])
+def test_in_half_precision_a_seed_means_what_it_means_to_diffusers(dtype, share):
+    """Rounding sets the loops apart by little; another noise would by the length of the noise itself."""
+    half = stable_diffusion.load("mini", "cpu", quiet=True, dtype=dtype)
+    prompts, sources = ["a dog", "a cat"], stable_diffusion.generators([3, 4])
+    pipe = stable_diffusion.as_pipeline(half)
+    theirs = pipe(prompts, generator=sources, num_inference_steps=5, output_type="latent").images.float()
+    ours = toy_ddpm.last(stable_diffusion.walk(half, prompts, [3, 4], steps=5))
+    assert 0 < (ours - theirs).norm() / theirs.norm() < share  # 0 would be float32
+
+
+def test_image_to_image_in_half_precision_is_diffusers_and_an_overflow_is_named():
+    half = stable_diffusion.load("mini", "cpu", quiet=True, dtype="bfloat16")
+    x = stable_diffusion.generate(half, ["a dog"], steps=5)
+    pipe, sources = stable_diffusion.as_pipeline(half, StableDiffusionImg2ImgPipeline), stable_diffusion.generators([0])
+    how = {"num_inference_steps": 10, "output_type": "pt", "generator": sources}
+    theirs = pipe(["a dog"], image=(x + 1) / 2, strength=0.5, **how).images.float() * 2 - 1
+    ours = edit.image_to_image(half, x, ["a dog"], strength=0.5, steps=10)
+    assert (ours - theirs).abs().mean() < 0.02
+    short = stable_diffusion.load("mini", "cpu", quiet=True, dtype="float16")  # up to 65,504; the encoder needs 132,116
+    with pytest.raises(WeightsError, match='left the range of torch.float16: load with dtype="bfloat16"'):
+        edit.image_to_image(short, x, ["a dog"], strength=0.5, steps=10)

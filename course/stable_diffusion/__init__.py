@@ -22,6 +22,7 @@ from transformers import CLIPTextModel, CLIPTokenizer
 from course import mini_clip, pictures, settings, toy_ddpm
 from course.stable_diffusion import given
 from course.stable_diffusion.load import check_rows, make_scheduler, read  # noqa: F401  handed on
+from course.weights import WeightsError
 
 GUIDANCE_SCALE = 7.5  # the best of the sweep that notebook 09 shows, and usual for the full weights too
 
@@ -45,7 +46,8 @@ class StableDiffusion(NamedTuple):
     @property
     def schedule(self):
         """The noise levels, from the scheduler's own table, in its float32, so that a step rounds as diffusers' does."""
-        alpha_bar = torch.cat([torch.ones(1), self.scheduler.alphas_cumprod])
+        table = self.scheduler.alphas_cumprod.cpu()  # diffusers' image-to-image pipeline moves it to the GPU
+        alpha_bar = torch.cat([torch.ones(1), table])
         return toy_ddpm.Schedule(alpha_bar.sqrt(), (1 - alpha_bar).sqrt())
 
 
@@ -101,6 +103,7 @@ def network(sd, extra=None):
         )
 
     seen = set()  # shapes for which there is room
+    dtype = sd.unet.dtype  # asked once: diffusers goes through all parameters for it
 
     def eps_model(z_t, t, c):
         if not torch.is_grad_enabled() and z_t.shape not in seen:  # a training step asks the device nothing
@@ -108,7 +111,6 @@ def network(sd, extra=None):
             seen.add(z_t.shape)
         if extra is not None:
             z_t = torch.cat([z_t, extra.repeat(len(z_t) // len(extra), 1, 1, 1)], 1)
-        dtype = sd.unet.dtype
         return sd.unet(z_t.to(dtype), t - 1, c.to(dtype)).sample.float()  # diffusers counts the levels from 0
 
     return eps_model
@@ -133,11 +135,12 @@ def generators(seeds):
 def noise(sd, sources, size=None):
     """Standard normal latents `[B, 4, h, w]`, one from each generator; size: (H, W) in pixels, default the model's own.
 
+    Drawn in the U-Net's number format, as in diffusers: from one seed float16 gets other noise than float32.
     Raises ValueError where the size is not a multiple of 8, and on other sources.
     """
     given.check_sources(sources)
     shape = len(sources), sd.vae.config.latent_channels, *given.cells(sd, size)
-    return randn_tensor(shape, sources, sd.unet.device)
+    return randn_tensor(shape, sources, sd.unet.device, sd.unet.dtype).float()
 
 
 def starting_noise(sd, seeds, size=None):
@@ -224,8 +227,14 @@ def walk(sd, prompts, seeds=None, steps=25, guidance_scale=GUIDANCE_SCALE, negat
 
 
 def finish(sd, steps):
-    """The pictures `[B, 3, H, W]` at the end of a walk, in [-1, 1], after the safety checker."""
-    return run_safety_checker(sd, decode(sd, toy_ddpm.last(steps)))
+    """The pictures `[B, 3, H, W]` at the end of a walk, in [-1, 1], after the safety checker.
+
+    Raises WeightsError where a network's numbers have left the range of their format.
+    """
+    x = decode(sd, toy_ddpm.last(steps))
+    if not x.is_meta and not x.isfinite().all():  # asked once, at the end, for it makes a GPU wait
+        raise WeightsError(f'the numbers left the range of {sd.unet.dtype}: load with dtype="bfloat16" or "float32"')
+    return run_safety_checker(sd, x)
 
 
 def generate(sd, prompts, seeds=None, at_once=None, negative="", **choices):
