@@ -24,7 +24,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 # one thread for each of the JOBS processes: more would only get in each other's way
 PYTEST := $(HERE) OMP_NUM_THREADS=1 COURSE_THREADS=1 $(BIN)/pytest -q -n "$$JOBS" --dist loadscope
 
-.PHONY: help setup jobs lab test test-without-data test-browser demo notebooks weights full-weights clean
+.PHONY: help setup setup-teach jobs lab test test-without-data test-browser demo notebooks weights full-weights clean
 
 help:
 	@echo 'make lab           open the course in JupyterLab; LAB="--ip=0.0.0.0" hands it more flags'
@@ -56,6 +56,14 @@ endif
 	$(PIP) --editable '.[lab,dev]'
 	@$(BIN)/jupyter labextension disable @jupyterlab/apputils-extension:announcements >/dev/null 2>&1 # asks about news
 	@printf %s "$$TORCH" >$(READY)
+
+# what the editions, the grading, the slides and the book need besides
+TAUGHT := $(VENV)/taught
+setup-teach: setup $(TAUGHT)
+
+$(TAUGHT): pyproject.toml constraints.txt
+	$(PIP) --editable '.[lab,dev,teach]'
+	@touch $(TAUGHT)
 
 jobs:
 	@case "$$JOBS" in auto) ;; ''|0*|*[!0-9]*) echo "JOBS is '$$JOBS', but a whole number from 1 on is needed, or auto" >&2; exit 1;; esac
