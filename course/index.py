@@ -77,7 +77,11 @@ def minutes(path):
     notebooks 04 and 05 took 130 and 120 minutes where 150 words and 15 lines would have said 100). Cells tagged
     `claims` (folded proofs) and what stands between marks, a tool's or those of parts to look things up in, are not counted.
     """
-    cells = json.loads(path.read_bytes())["cells"]
+    return minutes_of(json.loads(path.read_bytes())["cells"])
+
+
+def minutes_of(cells):
+    """The same for some cells of a notebook, a list of dicts as JSON gives them."""
     cells = [cell for cell in cells if "claims" not in cell["metadata"].get("tags", [])]
     text = MADE.sub("", "\n\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "markdown"))
     code = "\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "code")

@@ -1,0 +1,189 @@
+"""Lesson plans: what a plan of `teaching/plans/` asks for, as a page to read and as notebooks to run.
+
+    python tools/lesson_path.py                    # all plans, into dist/plans/
+    python tools/lesson_path.py two_hour_lab       # one of them
+
+A plan is one TOML file. Its sessions have blocks; a block names cells of one notebook by their ids, "a" or from "a" to
+"b" as "a..b": those that the class reads, and those that it only runs. The page shows the cells with the numbers
+that JupyterLab shows in the shipped notebook; the notebooks hold exactly the cells of the plan, in their order. Folded
+proofs (cells tagged `claims`) belong to a path only if they are named alone.
+"""
+
+import argparse
+import json
+import tomllib
+from pathlib import Path
+
+import nbformat
+
+from course import ROOT, index
+
+PLANS = ROOT / "teaching" / "plans"
+TEXTS = ("say", "run", "skip", "ask", "late")  # of a block, in the order of the page
+
+
+class PlanError(ValueError):
+    """A plan that names what is not there."""
+
+
+def names():
+    return sorted(path.stem for path in PLANS.glob("*.toml"))
+
+
+def load(name):
+    """One plan as a dict. Raises PlanError for a name that is none."""
+    path = PLANS / f"{name}.toml"
+    if not path.exists():
+        raise PlanError(f"there is no plan {name!r} in {PLANS.name}/; there are {', '.join(names())}")
+    return tomllib.loads(path.read_text("utf-8"))
+
+
+def blocks(plan):
+    """All blocks of a plan in order, a list of dicts."""
+    return [block for session in plan["session"] for block in session["block"]]
+
+
+def cells_of(notebook):
+    """The cells of a shipped notebook, such as "06_samplers", a list of dicts."""
+    path = index.FOLDER / f"{notebook}.ipynb"
+    if not path.exists():
+        raise PlanError(f"there is no notebook {notebook!r}; its file's name without .ipynb is wanted")
+    return json.loads(path.read_bytes())["cells"]
+
+
+def pick(notebook, ranges):
+    """The ids that a list of "a" and "a..b" stands for, a list in the notebook's order, without folded proofs on the way.
+
+    Raises PlanError where an id is not in the notebook, or where the second of a pair comes before the first.
+    """
+    cells = cells_of(notebook)
+    ids = [cell["id"] for cell in cells]
+    folded = {cell["id"] for cell in cells if "claims" in cell["metadata"].get("tags", [])}
+    chosen = set()
+    for words in ranges:
+        ends = words.split("..")
+        if unknown := [end for end in ends if end not in ids]:
+            raise PlanError(f"{notebook} has no cell {' and no '.join(map(repr, unknown))}")
+        first, last = ids.index(ends[0]), ids.index(ends[-1])
+        if last < first:
+            raise PlanError(f"in {notebook} {ends[0]!r} comes after {ends[-1]!r}; turn the pair round")
+        chosen.update(name for name in ids[first : last + 1] if name not in folded or name in ends)
+    return [name for name in ids if name in chosen]
+
+
+def path(block, late=False):
+    """The ids of a block's cells in order; with `late` without those that a late group drops."""
+    if "notebook" not in block:
+        return []
+    dropped = pick(block["notebook"], block.get("drop", [])) if late else []
+    wanted = pick(block["notebook"], block.get("read", []) + block.get("only_run", []))
+    return [name for name in wanted if name not in dropped]
+
+
+def minutes(block, late=False):
+    """Minutes of a block as they are spent: (talk, reading, exercises), floats; cells that are only run take none."""
+    if "notebook" not in block:
+        return block.get("talk", 0), 0.0, 0
+    read = set(pick(block["notebook"], block.get("read", []))) & set(path(block, late))
+    cells = [cell for cell in cells_of(block["notebook"]) if cell["id"] in read]
+    return block.get("talk", 0), *index.minutes_of(cells)
+
+
+def numbers(notebook):
+    """What JupyterLab shows beside the cells of the shipped notebook: {id: "[7]"}, and "text" for text."""
+    shown = {}
+    for cell in cells_of(notebook):
+        shown[cell["id"]] = f"[{cell['execution_count']}]" if cell["cell_type"] == "code" else "text"
+    return shown
+
+
+def notebooks(plan, late=False):
+    """The plan's path through each notebook: {name: notebook of nbformat without outputs}."""
+    wanted = {}
+    for block in blocks(plan):
+        wanted.setdefault(block.get("notebook"), set()).update(path(block, late))
+    wanted.pop(None, None)
+    made = {}
+    for name, ids in wanted.items():
+        notebook = nbformat.read(index.FOLDER / f"{name}.ipynb", as_version=4)
+        notebook.cells = [cell for cell in notebook.cells if cell.id in ids]
+        for cell in notebook.cells:
+            if cell.cell_type == "code":
+                cell.outputs, cell.execution_count = [], None
+        made[name] = notebook
+    return made
+
+
+def page(plan):
+    """The plan as Markdown for people."""
+    lines = [f"# {plan['title']}", "", plan["about"], ""]
+    for session in plan["session"]:
+        lines += [f"## {session['title']} ({session['minutes']} minutes)", ""]
+        if home := session.get("home"):
+            lines += ["Read beforehand: " + "; ".join(map(_at_home, home)) + ".", ""]
+        clock = 0
+        for block in session["block"]:
+            lines += _block(block, clock)
+            clock += block["minutes"]
+    return "\n".join(lines)
+
+
+def _at_home(name):
+    reading, exercises = index.minutes(index.FOLDER / f"{name}.ipynb")
+    return f"{name} ({reading:.0f} minutes, its exercises {exercises})"
+
+
+def _block(block, clock):
+    """The lines of one block that begins `clock` minutes after the session's start."""
+    lines = [f"### {clock // 60}:{clock % 60:02d} {block['title']} ({block['minutes']} minutes)", ""]
+    talk, reading, exercises = minutes(block)
+    spent = talk + reading + exercises
+    if "notebook" in block:
+        lines += [
+            f"Talk {talk}, reading {reading:.0f}, exercises {exercises}, left over {block['minutes'] - spent:.0f} minutes.",
+            "",
+            f"* **Cells** of {block['notebook']}: {_ranges(block, block.get('read', []))}",
+        ]
+        if only_run := block.get("only_run"):
+            lines.append(f"* **Only run**: {_ranges(block, only_run)}")
+    lines += [f"* **{word.capitalize()}:** {block[word]}" for word in TEXTS if word in block]
+    if "drop" in block:
+        saved = spent - sum(minutes(block, late=True))
+        lines.append(f"* **If late, leave out** {_ranges(block, block['drop'])}: it saves {saved:.0f} minutes.")
+    return [*lines, ""]
+
+
+def _ranges(block, ranges):
+    """Ranges of ids with the numbers of their first and last code cells."""
+    shown, said = numbers(block["notebook"]), []
+    for words in ranges:
+        counts = [shown[name] for name in pick(block["notebook"], [words]) if shown[name] != "text"]
+        count = f"{counts[0]} to {counts[-1]}" if len(counts) > 1 else (counts or ["text"])[0]
+        said.append(f"{count} (`{words}`)")
+    return ", ".join(said)
+
+
+def write(name, folder):
+    """The page and the notebooks of one plan into a folder; the notebooks expect `course` to be installed."""
+    plan = load(name)
+    (folder / name).mkdir(parents=True, exist_ok=True)
+    (folder / f"{name}.md").write_text(page(plan), "utf-8")
+    for notebook, made in notebooks(plan).items():
+        nbformat.write(made, folder / name / f"{notebook}.ipynb")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("plans", nargs="*", metavar="plan", help=f"{', '.join(names())}; all if none is named")
+    parser.add_argument("--out", type=Path, default=ROOT / "dist" / "plans", help="the folder to write to")
+    given = parser.parse_args()
+    try:
+        for name in given.plans or names():
+            write(name, given.out)
+            print(f"{given.out / name}.md, and its notebooks in {given.out / name}/")
+    except PlanError as error:
+        parser.exit(2, f"{error}\n")
+
+
+if __name__ == "__main__":
+    main()
