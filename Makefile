@@ -1,18 +1,19 @@
 # Three commands on a fresh machine, each with all the set-up: `make lab`, `make test` and `make demo`.
 PYTHON ?= python3
 VENV := .venv
-BIN := $(VENV)/bin
+BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 READY := $(VENV)/ready
 BUILT := $(shell cat $(READY) 2>/dev/null)
 TORCH ?= $(BUILT)
 JOBS ?= 2
+VERSIONS ?= proved
 PROMPT := a dog with glasses
 NAME := stable-diffusion-v1-5/stable-diffusion-v1-5
 ONLY ?=
 LAB ?=
 
 # What a user sets reaches the commands through the environment, just as it was typed: quotes, $ and ` are only characters.
-SET := PYTHON TORCH JOBS PROMPT NAME ONLY
+SET := PYTHON TORCH JOBS VERSIONS PROMPT NAME ONLY
 $(foreach name,$(SET),$(if $(filter file,$(origin $(name))),,$(eval override $(name) := $$(value $(name)))))
 export $(SET)
 
@@ -20,15 +21,23 @@ export $(SET)
 export CALLED_FROM := $(or $(PWD),$(CURDIR))
 HERE := PWD="$$CALLED_FROM"
 
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+# which versions: those that were proved here, the newest of all, or those that Colab ships, which are the floors
+LIMITS_proved := --constraint constraints.txt
+LIMITS_colab := --constraint .github/colab.txt
+COURSE_proved := '.[lab,dev]'
+COURSE_newest := '.[lab,dev]'
+COURSE_colab := '.[dev]' ipywidgets # without [lab]: JupyterLab's resolver tries for hours beside Colab's ipywidgets 7
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check $(LIMITS_$(VERSIONS))
 # one thread for each of the JOBS processes: more would only get in each other's way
 PYTEST := $(HERE) OMP_NUM_THREADS=1 COURSE_THREADS=1 $(BIN)/pytest -q -n "$$JOBS" --dist loadscope
 
-.PHONY: help setup setup-teach jobs lab test test-without-data test-browser demo notebooks weights full-weights clean
+.PHONY: help setup setup-teach jobs lab test test-teaching test-without-data test-browser release demo notebooks weights full-weights clean
 
 help:
 	@echo 'make lab           open the course in JupyterLab; LAB="--ip=0.0.0.0" hands it more flags'
 	@echo 'make test          ruff, pytest, and every notebook by nbval, also without its side roads, in JOBS=2 processes'
+	@echo 'make test-teaching  the editions, grading, plans, book and hub, which take longer'
+	@echo 'make release       all tests, then the zips with their checksums in dist/'
 	@echo 'make demo          draw PROMPT="a dog with glasses" into demo/, with the film strip of its denoising'
 	@echo 'make notebooks     run all notebooks, or ONLY="05 06", and store their outputs'
 	@echo 'make weights       train again what assets/weights/ holds'
@@ -44,6 +53,7 @@ setup: $(READY)
 	@$(SAME_TORCH)
 
 $(READY): pyproject.toml constraints.txt
+	@case "$$VERSIONS" in proved|newest|colab) ;; *) echo "VERSIONS is '$$VERSIONS', but proved, newest or colab is needed" >&2; exit 1;; esac
 	@case "$$TORCH" in ''|cpu) ;; *) echo "TORCH is '$$TORCH', but cpu is needed, or nothing for the index's own build" >&2; exit 1;; esac
 	@test ! -e $(READY) || $(SAME_TORCH)
 	@command -v "$$PYTHON" >/dev/null || { echo "PYTHON is '$$PYTHON', and no such program is here; for example PYTHON=python3.12" >&2; exit 1; }
@@ -53,8 +63,8 @@ $(READY): pyproject.toml constraints.txt
 ifeq ($(TORCH),cpu)
 	$(PIP) --no-deps --force-reinstall --index-url https://download.pytorch.org/whl/cpu torch torchvision
 endif
-	$(PIP) --editable '.[lab,dev]'
-	@$(BIN)/jupyter labextension disable @jupyterlab/apputils-extension:announcements >/dev/null 2>&1 # asks about news
+	$(PIP) --editable $(COURSE_$(VERSIONS))
+	@$(BIN)/jupyter labextension disable @jupyterlab/apputils-extension:announcements >/dev/null 2>&1 || true # asks about news
 	@printf %s "$$TORCH" >$(READY)
 
 # what the editions, the grading, the slides and the book need besides
@@ -71,11 +81,14 @@ jobs:
 lab: setup
 	@unset $(SET); $(HERE) $(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) $(LAB) notebooks/00_start_here.ipynb
 
+test-teaching: jobs setup-teach
+	$(PYTEST) tests/teaching
+
 test: jobs setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/python tools/core_notebooks.py
-	$(PYTEST) tests notebooks runs/core
+	$(PYTEST) --ignore=tests/teaching tests notebooks runs/core
 
 # the tests and notebooks that read digits, as they go where no COURSE_DATA is set
 test-without-data: jobs setup
@@ -84,6 +97,10 @@ test-without-data: jobs setup
 
 test-browser: setup
 	$(BIN)/pytest -q -m browser tests/test_browser.py
+
+# everything is checked first; what is left in dist/ is what a release hands out
+release: test test-without-data test-teaching
+	$(BIN)/python tools/release.py
 
 demo: setup
 	@$(HERE) $(BIN)/python -m course.demo -- "$$PROMPT"

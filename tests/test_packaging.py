@@ -84,7 +84,7 @@ def test_the_lists_of_packages_agree():
     declared = [*PROJECT["dependencies"], *extras["lab"], *extras["dev"]]
     assert listed("requirements.txt") == declared
     proved = dict(line.split("==") for line in listed("constraints.txt"))
-    assert names(declared) <= names(proved)
+    assert names([*declared, *extras["teach"], *extras["hub"]]) <= names(proved)
     colab = [line.replace("==", ">=") for line in listed(".github/colab.txt")]
     assert set(colab) <= set(declared)
 
@@ -105,7 +105,15 @@ def make(tmp_path):
         (bin / name).chmod(0o755)
     (bin.parent / "ready").write_text("")
 
-    outer = {"PYTHON", "TORCH", "JOBS", "PROMPT", "NAME", "ONLY"}  # which `make test` hands on to the tests themselves
+    outer = {
+        "PYTHON",
+        "TORCH",
+        "JOBS",
+        "VERSIONS",
+        "PROMPT",
+        "NAME",
+        "ONLY",
+    }  # which `make test` hands on to the tests themselves
     inherited = {name: value for name, value in os.environ.items() if name not in outer}
 
     def call(*arguments, **environment):
@@ -150,7 +158,11 @@ def test_make_hands_on_numbers_of_notebooks_and_refuses_what_it_cannot_use(make)
 def test_make_sets_up_with_what_was_asked_for(make):
     ready = make.place / "with blank" / ".venv" / "ready"
     ready.unlink()
-    for wrong, message in {"TORCH=rocm": "but cpu is needed", "PYTHON=no $such": "PYTHON is 'no $such'"}.items():
+    for wrong, message in {
+        "TORCH=rocm": "but cpu is needed",
+        "VERSIONS=old": "proved, newest or colab",
+        "PYTHON=no $such": "PYTHON is 'no $such'",
+    }.items():
         code, _, said = make("setup", wrong)
         assert code and message in said
     code, out, _ = make("setup", "TORCH=cpu", f"PYTHON={sys.executable}")
