@@ -38,6 +38,19 @@ html_theme_options = {
     "use_download_button": False,
     "show_toc_level": 2,
     "show_navbar_depth": 1,
-    "home_page_in_toc": True,
-    "use_sidenotes": False,
+    "navbar_start": [],  # all that the bar across the top would hold stands at the side
+    "navbar_center": [],
+    "navbar_end": [],
+    "navbar_persistent": [],
+    "back_to_top_button": False,  # it covers the text on a phone
 }
+
+
+def setup(app):
+    app.connect("html-page-context", lead_back_from_the_index)
+
+
+def lead_back_from_the_index(app, page, template, context, doctree):
+    """Sphinx makes the index without a link to the page before it."""
+    if page == "genindex":
+        context["prev"] = {"title": "Glossary", "link": "glossary.html"}

