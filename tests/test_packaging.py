@@ -19,7 +19,7 @@ from course.train import staging
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 DISTRIBUTIONS = packages_distributions()  # of each module that can be imported here
 COMMANDS = {"jupyterlab", "ipykernel", "pytest-xdist", "nbval", "ruff"}  # used, but by name
-OWN = {"course"} | {path.stem for x in ("tests", "tools", "benchmarks") for path in (ROOT / x).glob("*.py")}
+OWN = {"course"} | {path.stem for x in ("tests", "tools", "benchmarks") for path in (ROOT / x).rglob("*.py")}
 PAGES = {ROOT / "course" / name for name in ("viz.py", "widgets.py")}  # imported by notebooks alone
 
 
@@ -114,7 +114,15 @@ def make(tmp_path):
         (bin / name).chmod(0o755)
     (bin.parent / "ready").write_text("")
 
-    outer = {"PYTHON", "TORCH", "JOBS", "PROMPT", "NAME", "ONLY"}  # which `make test` hands on to the tests themselves
+    outer = {
+        "PYTHON",
+        "TORCH",
+        "JOBS",
+        "PROMPT",
+        "NAME",
+        "ONLY",
+        "SLIDERS",
+    }  # which `make test` hands on to the tests themselves
     inherited = {name: value for name, value in os.environ.items() if name not in outer}
 
     def call(*arguments, **environment):
@@ -152,6 +160,11 @@ def test_make_hands_on_numbers_of_notebooks_and_refuses_what_it_cannot_use(make)
         code, _, said = make("test", f"JOBS={jobs}")
         assert code and f"JOBS is '{jobs}', but a whole number from 1 on is needed" in said
     assert "'-n' '3'" in make("test", "JOBS=3")[1]
+    _, out, _ = make("book", "SLIDERS=yes", "ONLY=05 06")
+    assert "'python' 'tools/book_frames.py' '05' '06' " in out and "'python' 'tools/make_book.py' " in out
+    assert "book_frames" not in make("book")[1]
+    code, _, said = make("book", "SLIDERS=$(id)")
+    assert code and "SLIDERS is '$(id)', but yes is needed" in said
     code, _, said = make("setup", "TORCH=cpu")
     assert code and "was made with TORCH=''; make clean" in said
 

@@ -35,7 +35,8 @@ def main():
         raise SystemExit(code)
     for path in PAGES.rglob("*.map"):  # megabytes that serve those who mend the theme
         path.unlink()
-    print(f"the book: {PAGES / 'index.html'}")
+    rows = index.rows() + index.extras()
+    print(f"the book: {PAGES / 'index.html'}, with sliders for {sum(map(has_sliders, rows))} of {len(rows)} notebooks")
 
 
 def fetch_style():
@@ -126,11 +127,16 @@ def place_words(notebook, row, words):
         cell.source = f"{heading or ''}\n{entries}\n\n{rest}"
 
 
+def has_sliders(row):
+    """Whether the pictures of a notebook's explorers were drawn, by the code that it holds now."""
+    return bool(book_frames.stored(row))
+
+
 def place_sliders(notebook, row):
     """Put sliders where the stored notebook says that an explorer stands, if their pictures were drawn."""
-    explorers = book_frames.stored(row)
-    if not explorers:
+    if not has_sliders(row):
         return
+    explorers = book_frames.stored(row)
     folder = f"_static/frames/{row.name}"
     drawn = shutil.ignore_patterns("explorers.json")
     shutil.copytree(book_frames.folder_of(row), SOURCE / folder, ignore=drawn)

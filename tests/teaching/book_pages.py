@@ -15,7 +15,9 @@ class Page(HTMLParser):
         super().__init__()
         self.path, self.tags, self.texts, self.open = path, [], [], []
         self.feed(path.read_text("utf-8"))
-        self.text = "".join(text for text, around in self.texts if not around & {"script", "style", "pre", "code", "math"})
+        self.text = "".join(
+            text for text, around in self.texts if not around & {"script", "style", "pre", "code", "math"}
+        )
         self.heading = "".join(text for text, around in self.texts if {"h1", "article"} <= around).strip("# \n")
 
     def handle_starttag(self, tag, attrs):
@@ -36,7 +38,14 @@ class Page(HTMLParser):
         for tag, attributes in self.tags:
             if tag in LOADED:
                 yield attributes.get(LOADED[tag])
-            if tag == "link" and attributes.get("rel") not in ("next", "prev", "search", "index", "canonical", "author"):
+            if tag == "link" and attributes.get("rel") not in (
+                "next",
+                "prev",
+                "search",
+                "index",
+                "canonical",
+                "author",
+            ):
                 yield attributes.get("href")
             yield from re.findall(r"url\(([^)]*)\)", attributes.get("style") or "")
 
