@@ -10,10 +10,11 @@ VERSIONS ?= proved
 PROMPT := a dog with glasses
 NAME := stable-diffusion-v1-5/stable-diffusion-v1-5
 ONLY ?=
+SLIDERS ?=
 LAB ?=
 
 # What a user sets reaches the commands through the environment, just as it was typed: quotes, $ and ` are only characters.
-SET := PYTHON TORCH JOBS VERSIONS PROMPT NAME ONLY
+SET := PYTHON TORCH JOBS VERSIONS PROMPT NAME ONLY SLIDERS
 $(foreach name,$(SET),$(if $(filter file,$(origin $(name))),,$(eval override $(name) := $$(value $(name)))))
 export $(SET)
 
@@ -31,7 +32,8 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check $(LIMITS
 # one thread for each of the JOBS processes: more would only get in each other's way
 PYTEST := $(HERE) OMP_NUM_THREADS=1 COURSE_THREADS=1 $(BIN)/pytest -q -n "$$JOBS" --dist loadscope
 
-.PHONY: help setup setup-teach jobs lab test test-teaching test-without-data test-browser release demo notebooks weights full-weights clean
+.PHONY: help setup setup-teach jobs lab test test-teaching test-without-data test-browser release demo notebooks book
+.PHONY: weights full-weights clean
 
 help:
 	@echo 'make lab           open the course in JupyterLab; LAB="--ip=0.0.0.0" hands it more flags'
@@ -40,6 +42,7 @@ help:
 	@echo 'make release       all tests, then the zips with their checksums in dist/'
 	@echo 'make demo          draw PROMPT="a dog with glasses" into demo/, with the film strip of its denoising'
 	@echo 'make notebooks     run all notebooks, or ONLY="05 06", and store their outputs'
+	@echo 'make book          the notebooks as a site in build/book/html/; SLIDERS=yes runs them first, so that sliders move there'
 	@echo 'make weights       train again what assets/weights/ holds'
 	@echo 'make full-weights  fetch Stable Diffusion v1.5, or NAME=...; says size and licence first, then asks'
 	@echo 'make test-browser  move a slider of every notebook in Chromium'
@@ -107,6 +110,12 @@ demo: setup
 
 notebooks: setup
 	@set -f; $(HERE) $(BIN)/python tools/store_notebooks.py $$ONLY
+
+# ONLY names the notebooks whose sliders are drawn; pictures that were drawn before stay in build/frames/
+book: setup-teach
+	@case "$$SLIDERS" in ''|yes) ;; *) echo "SLIDERS is '$$SLIDERS', but yes is needed, or nothing for still pictures" >&2; exit 1;; esac
+	@set -f; test -z "$$SLIDERS" || $(HERE) $(BIN)/python tools/book_frames.py $$ONLY
+	$(BIN)/python tools/make_book.py
 
 weights: setup
 	$(BIN)/python -m course.train --all
