@@ -18,8 +18,8 @@ def repository(tmp_path):
     """A committed repository of version 1.2.0 with all parts in its dist/, which could be released."""
     root = tmp_path / "course"
     for part in release.PARTS:
-        (root / "dist" / part).mkdir(parents=True)
-    (root / ".gitignore").write_text("dist/\n")
+        (root / part).mkdir(parents=True)
+    (root / ".gitignore").write_text("dist/\nbuild/\n")
     (root / "pyproject.toml").write_text('[project]\nversion = "1.2.0"\n')
     (root / "CHANGELOG.md").write_text("# Changes\n\n## 1.2.0 (28 November 2026)\n")
     for command in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "all"]):
@@ -28,14 +28,14 @@ def repository(tmp_path):
 
 
 def faults(root):
-    return " ".join(release.faults(release.version(root), root, root / "dist"))
+    return " ".join(release.faults(release.version(root), root))
 
 
 def test_a_release_is_refused_for_each_fault_by_its_name(repository):
     assert faults(repository) == ""
-    (repository / "dist" / "book").rmdir()
-    assert faults(repository) == "dist/book/ is missing: make book SLIDERS=yes"
-    (repository / "dist" / "book").mkdir()
+    (repository / "build" / "book" / "html").rmdir()
+    assert faults(repository) == "build/book/html/ is missing: make book SLIDERS=yes"
+    (repository / "build" / "book" / "html").mkdir()
     subprocess.run(["git", "tag", "1.2.0"], cwd=repository, check=True)
     assert "was released already" in faults(repository)
     (repository / "CHANGELOG.md").write_text("# Changes\n\n## 1.2.0 (in work)\n")

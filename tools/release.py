@@ -32,7 +32,7 @@ def git(*arguments, root=ROOT):
     return subprocess.run(["git", *arguments], cwd=root, check=True, capture_output=True, text=True).stdout
 
 
-def faults(number, root=ROOT, dist=DIST):
+def faults(number, root=ROOT):
     """What is in the way of a release, as a list of sentences."""
     found = []
     if changed := git("status", "--porcelain", root=root).splitlines():
@@ -44,7 +44,7 @@ def faults(number, root=ROOT, dist=DIST):
         found.append(f"CHANGELOG.md has no heading '## {number} (28 November 2026)' with the day of the release")
     if number in git("tag", root=root).split():
         found.append(f"{number} was released already; a release never changes. Raise version in pyproject.toml")
-    found += [f"dist/{part}/ is missing: {how}" for part, how in PARTS.items() if not (dist / part).is_dir()]
+    found += [f"{part}/ is missing: {how}" for part, how in PARTS.items() if not (root / part).is_dir()]
     return found
 
 
@@ -53,9 +53,10 @@ def main():
     if found := faults(number):
         raise SystemExit("no release:\n" + "\n".join(f"- {fault}" for fault in found))
     whole = f"{NAME}-{number}"
+    DIST.mkdir(exist_ok=True)
     git("archive", "--format=zip", f"--prefix={whole}/", f"--output={DIST / whole}.zip", "HEAD")
-    for part in PARTS:
-        shutil.make_archive(str(DIST / f"{whole}-{part}"), "zip", DIST, part)
+    for part, name in zip(PARTS, ("student", "instructor", "book")):
+        shutil.make_archive(str(DIST / f"{whole}-{name}"), "zip", ROOT / part)
     zips = sorted(DIST.glob(f"{whole}*.zip"))
     sums = [f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.name}" for file in zips]
     (DIST / "SHA256SUMS").write_text("\n".join(sums) + "\n")
