@@ -3,6 +3,8 @@
 Looked for in this order: the folder named by the environment variable COURSE_DATA, the
 repository's own `data/`, a download of MNIST into it (from torchvision's addresses, checksummed), and, without
 a network, the 1,797 real 8x8 digits that scikit-learn carries, enlarged to 28x28.
+
+    python -m course.data      fetches MNIST into COURSE_DATA or data/, or says that it is there
 """
 
 import gzip
@@ -15,6 +17,7 @@ import tempfile
 import threading
 import time
 import urllib.request
+import zlib
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,6 +32,13 @@ UNFINISHED = ".unfinished-"
 # as people have them: train-images-idx3-ubyte, train-images.idx3-ubyte, TRAIN-LABELS-IDX1-UBYTE.GZ, and the folders around
 FILE = r"{}[-_.]{}[-_.]idx\d[-_.]ubyte(\.gz)?"
 FOLDER = r"mnist([-_.]?data(set)?)?|raw|(train|t10k)[-_.](images|labels)[-_.]idx\d[-_.]ubyte"
+
+SUMS = {  # SHA-256 of MNIST's unpacked files: the pictures of another data set have the same names
+    ("train", "images"): "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+    ("train", "labels"): "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+    ("(t10k|test)", "images"): "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+    ("(t10k|test)", "labels"): "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+}
 
 
 class Digits(NamedTuple):
@@ -175,7 +185,7 @@ def _download(folder):
             break
     else:
         raise files
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=UNFINISHED) as unfinished:
         for name, content in files.items():
             (Path(unfinished) / name).write_bytes(content)
@@ -190,6 +200,44 @@ def _remove_leftovers(folder):
     for path in folder.glob(UNFINISHED + "*"):
         if time.time() - path.stat().st_mtime > 300:
             shutil.rmtree(path, ignore_errors=True)
+
+
+def home():
+    """The folder where MNIST is looked for first and fetched to by hand: COURSE_DATA's, or data/."""
+    return settings.read("COURSE_DATA") or ROOT / "data"
+
+
+def faults(folder):
+    """What is wrong with MNIST's four files in a folder, a list of sentences: none where all are there and are MNIST's."""
+    found = []
+    for (part, kind), digest in SUMS.items():
+        try:
+            path = _find(folder, FILE.format(part, kind))
+            content = path.read_bytes()
+            content = gzip.decompress(content) if path.suffix.lower() == ".gz" else content
+            if hashlib.sha256(content).hexdigest() != digest:
+                found.append(f"{path} is damaged, or another data set's: delete it")
+        except (ValueError, OSError, EOFError, zlib.error) as error:
+            found.append(str(error))
+    return list(dict.fromkeys(found))
+
+
+def fetch():
+    """Fetch MNIST into `home()` unless it is there. Returns what was done, a sentence. Raises ValueError with what to do."""
+    folder = home()
+    if not faults(folder):
+        return f"MNIST is in {folder}: 70,000 digits, checksums right. Nothing was fetched"
+    by_hand = f"MNIST's four files can also be copied into {folder} from another computer. Without them the course uses"
+    by_hand += " the smaller digits that scikit-learn carries"
+    if not reachable(5):
+        raise ValueError(f"neither address of MNIST answers, so nothing was fetched: is there a network? {by_hand}")
+    try:
+        _download(folder)
+    except Exception as error:  # cut off, no room, no right to write there
+        raise ValueError(f"MNIST could not be fetched ({error}). {by_hand}") from None
+    if left := faults(folder):
+        raise ValueError("; ".join(left))
+    return f"MNIST was fetched into {folder}: 70,000 digits, checksums right"
 
 
 # ---------------------------------------------------------------- without a network
@@ -207,3 +255,10 @@ def _embedded(train):
     rows = order[:1500] if train else order[1500:]
     source = "scikit-learn's embedded 8x8 digits enlarged to 28x28 (no MNIST found, no network)"
     return pixels[rows], torch.from_numpy(found.target)[rows], source
+
+
+if __name__ == "__main__":
+    try:
+        print(fetch())
+    except ValueError as error:
+        raise SystemExit(f"error: {error}") from None

@@ -343,3 +343,50 @@ def test_read_only_folder(mirror, alone, monkeypatch, capsys):
     monkeypatch.setattr(data.Path, "mkdir", refuse)
     check(data.digits(), 1500)
     assert "Read-only file system" in capsys.readouterr().out
+
+
+# ---------------------------------------------------------------- python -m course.data
+
+
+@pytest.fixture
+def patterned(alone, monkeypatch, tmp_path):
+    """Files of MNIST's sizes, and their checksums in place of MNIST's. Returns their folder."""
+    raw = make_mnist(tmp_path / "elsewhere")
+    files = {("train", "images"): NAMES[0], ("train", "labels"): NAMES[1]}
+    files |= {("(t10k|test)", "images"): NAMES[2], ("(t10k|test)", "labels"): NAMES[3]}
+    sums = {key: hashlib.sha256((raw / name).read_bytes()).hexdigest() for key, name in files.items()}
+    monkeypatch.setattr(data, "SUMS", sums)
+    return raw
+
+
+def test_what_is_there_is_checked_and_not_fetched(patterned, monkeypatch):
+    monkeypatch.setenv("COURSE_DATA", str(patterned))
+    assert "Nothing was fetched" in data.fetch()
+    packed(patterned)
+    assert "checksums right" in data.fetch()
+    with open(patterned / f"{NAMES[1]}.gz", "wb") as file:
+        file.write(gzip.compress(b"\0" * 60_008, 1))
+    (damaged,) = data.faults(patterned)
+    assert NAMES[1] in damaged and "delete it" in damaged
+    (patterned / f"{NAMES[1]}.gz").write_bytes(b"no gzip")
+    assert len(data.faults(patterned)) == 1
+
+
+def test_digits_of_another_data_set_are_not_taken_for_mnist(alone):
+    assert len(data.faults(make_mnist(alone / "fashion"))) == 4
+
+
+def test_fetching_without_a_network_says_so_and_writes_nothing(alone, monkeypatch):
+    monkeypatch.setenv("COURSE_DATA", str(alone / "new"))
+    with pytest.raises(ValueError, match="is there a network.*copied into .*new"):
+        data.fetch()
+    assert not (alone / "new").exists()
+
+
+def test_fetching_puts_the_files_where_course_data_points(patterned, monkeypatch, tmp_path):
+    target = tmp_path / "deep" / "folder"
+    monkeypatch.setenv("COURSE_DATA", str(target))
+    monkeypatch.setattr(data, "reachable", lambda seconds: True)
+    monkeypatch.setattr(data, "_download", lambda folder: shutil.copytree(patterned, folder / "MNIST" / "raw"))
+    assert str(target) in data.fetch() and not data.faults(target)
+    assert "Nothing" in data.fetch()
