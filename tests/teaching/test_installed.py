@@ -27,12 +27,13 @@ def names(tree, kind):
 def concerned(path):
     """The code of a notebook that reads files outside its folder, and of the cells before it that this needs."""
     cells = [cell for cell in json.loads(path.read_bytes())["cells"] if cell["cell_type"] == "code"]
+    cells = [cell for cell in cells if "claims" not in cell["metadata"].get("tags", [])]
     wanted, taken = set(), []
     for cell in reversed(cells):
         source = "".join(cell["source"])
         tree = ast.parse(source)
         if cell["id"] == "setup" or re.search(OUTSIDE, source) or names(tree, ast.Store) & wanted:
-            wanted = wanted - names(tree, ast.Store) | names(tree, ast.Load)
+            wanted = wanted - names(tree, ast.Store) | names(tree, ast.Load) - names(tree, ast.Store)
             taken.append((cell["id"], source))
     return taken[::-1]
 
