@@ -4,7 +4,9 @@ Looked for in this order: the folder named by the environment variable COURSE_DA
 repository's own `data/`, a download of MNIST into it (from torchvision's addresses, checksummed), and, without
 a network, the 1,797 real 8x8 digits that scikit-learn carries, enlarged to 28x28.
 
-    python -m course.data      fetches MNIST into COURSE_DATA or data/, or says that it is there
+    python -m course.data            fetches MNIST into COURSE_DATA or data/, or says that it is there
+    python -m course.data --share    besides, for a computer with many readers, stores its numbers as the course computes
+                                     with them: they are mapped, so all notebooks together hold them in memory once
 """
 
 import gzip
@@ -17,7 +19,6 @@ import tempfile
 import threading
 import time
 import urllib.request
-import zlib
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,16 +30,10 @@ from course import ROOT, settings
 PROBE_SECONDS = 1.5
 DOWNLOAD_SECONDS = 60  # for the 11 MB of MNIST, from each of its two addresses
 UNFINISHED = ".unfinished-"
+SHARED = "mnist-{}-float32"
 # as people have them: train-images-idx3-ubyte, train-images.idx3-ubyte, TRAIN-LABELS-IDX1-UBYTE.GZ, and the folders around
 FILE = r"{}[-_.]{}[-_.]idx\d[-_.]ubyte(\.gz)?"
 FOLDER = r"mnist([-_.]?data(set)?)?|raw|(train|t10k)[-_.](images|labels)[-_.]idx\d[-_.]ubyte"
-
-SUMS = {  # SHA-256 of MNIST's unpacked files: the pictures of another data set have the same names
-    ("train", "images"): "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
-    ("train", "labels"): "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
-    ("(t10k|test)", "images"): "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
-    ("(t10k|test)", "labels"): "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
-}
 
 
 class Digits(NamedTuple):
@@ -62,14 +57,19 @@ def digits(train=True, n=None, quiet=False):
         raise ValueError(f"n is {n}, but at least one image is needed; None means all")
     mnist = _mnist(train)
     pixels, labels, source = mnist or _embedded(train)
-    images = pixels[:n, None].float().div_(127.5).sub_(1)  # in place: MNIST as float32 is 190 MB
+    images = pixels[:n] if pixels.is_floating_point() else to_float(pixels[:n])
     if not quiet:
         print(f"data: {len(images):,} {'training' if train else 'test'} digits, {source}")
     return Digits(images, labels[:n].long(), source, is_mnist=bool(mnist))
 
 
+def to_float(pixels):
+    """Bytes `[N, 28, 28]` as images `[N, 1, 28, 28]` in [-1, 1], float32; in place, for MNIST as float32 is 190 MB."""
+    return pixels[:, None].float().div_(127.5).sub_(1)
+
+
 def _mnist(train):
-    """Pixels `[N, 28, 28]` uint8, labels and source, or None where MNIST cannot be had."""
+    """Pixels `[N, 28, 28]` uint8 (or, where they are mapped, images), labels and source; None where MNIST cannot be had."""
     own = ROOT / "data"
     _remove_leftovers(own)
     places = {"MNIST from COURSE_DATA": settings.read("COURSE_DATA"), "MNIST from data/": own if own.is_dir() else None}
@@ -92,15 +92,25 @@ def _look(folder, train, source):
 
     part, n = ("train", 60_000) if train else ("(t10k|test)", 10_000)
     try:
-        pixels = _read(read_image_file, _find(folder, FILE.format(part, "images")))
+        pixels = _mapped(folder, n)
+        if pixels is None:
+            pixels = _read(read_image_file, _find(folder, FILE.format(part, "images")))
         labels = _read(read_label_file, _find(folder, FILE.format(part, "labels")))
-        if pixels.shape != (n, 28, 28) or labels.shape != (n,) or labels.max() > 9:
+        if pixels.shape not in [(n, 28, 28), (n, 1, 28, 28)] or labels.shape != (n,) or labels.max() > 9:
             found = f"{tuple(pixels.shape)} with {len(labels)} labels up to {labels.max()}"
             raise ValueError(f"expected {n} images of 28x28 and their labels 0..9, found {found}")
         return pixels, labels, source
     except Exception as error:
         print(f"data: {source} cannot be read ({str(error) or 'no IDX file'}); looking further")
         return None
+
+
+def _mapped(folder, n):
+    """The n images that `mnist.share` stored in the folder, float32; None if it did not. Whoever changes them gets copies of his own."""
+    path = Path(folder) / SHARED.format(n)
+    if not path.is_file() or path.stat().st_size != n * 784 * 4:
+        return None
+    return torch.from_file(str(path), shared=False, size=n * 784).view(n, 1, 28, 28)
 
 
 def _find(folder, pattern):
@@ -202,44 +212,6 @@ def _remove_leftovers(folder):
             shutil.rmtree(path, ignore_errors=True)
 
 
-def home():
-    """The folder where MNIST is looked for first and fetched to by hand: COURSE_DATA's, or data/."""
-    return settings.read("COURSE_DATA") or ROOT / "data"
-
-
-def faults(folder):
-    """What is wrong with MNIST's four files in a folder, a list of sentences: none where all are there and are MNIST's."""
-    found = []
-    for (part, kind), digest in SUMS.items():
-        try:
-            path = _find(folder, FILE.format(part, kind))
-            content = path.read_bytes()
-            content = gzip.decompress(content) if path.suffix.lower() == ".gz" else content
-            if hashlib.sha256(content).hexdigest() != digest:
-                found.append(f"{path} is damaged, or another data set's: delete it")
-        except (ValueError, OSError, EOFError, zlib.error) as error:
-            found.append(str(error))
-    return list(dict.fromkeys(found))
-
-
-def fetch():
-    """Fetch MNIST into `home()` unless it is there. Returns what was done, a sentence. Raises ValueError with what to do."""
-    folder = home()
-    if not faults(folder):
-        return f"MNIST is in {folder}: 70,000 digits, checksums right. Nothing was fetched"
-    by_hand = f"MNIST's four files can also be copied into {folder} from another computer. Without them the course uses"
-    by_hand += " the smaller digits that scikit-learn carries"
-    if not reachable(5):
-        raise ValueError(f"neither address of MNIST answers, so nothing was fetched: is there a network? {by_hand}")
-    try:
-        _download(folder)
-    except Exception as error:  # cut off, no room, no right to write there
-        raise ValueError(f"MNIST could not be fetched ({error}). {by_hand}") from None
-    if left := faults(folder):
-        raise ValueError("; ".join(left))
-    return f"MNIST was fetched into {folder}: 70,000 digits, checksums right"
-
-
 # ---------------------------------------------------------------- without a network
 
 
@@ -258,7 +230,6 @@ def _embedded(train):
 
 
 if __name__ == "__main__":
-    try:
-        print(fetch())
-    except ValueError as error:
-        raise SystemExit(f"error: {error}") from None
+    from course import mnist
+
+    mnist.main()

@@ -80,14 +80,15 @@ def test_weights_missing_and_damaged(monkeypatch, tmp_path):
 
 
 def test_mnist_missing_and_misplaced(monkeypatch, tmp_path):
-    from course import data
+    from course import data, mnist
 
-    monkeypatch.setattr(data, "ROOT", tmp_path)
+    for module in (data, mnist):
+        monkeypatch.setattr(module, "ROOT", tmp_path)
     monkeypatch.setenv("COURSE_DATA", "")
     assert ready.mnist()[0] == "note" and "-m course.data" in ready.mnist()[1]
     monkeypatch.setenv("COURSE_DATA", str(tmp_path))
     assert ready.mnist()[0] == "to do" and "does not hold MNIST" in ready.mnist()[1]
-    monkeypatch.setattr(data, "SUMS", {})
+    monkeypatch.setattr(mnist, "SUMS", {})
     assert ready.mnist() == ("ok", f"MNIST is in {tmp_path}, checksums right")
 
 

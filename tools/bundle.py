@@ -16,7 +16,7 @@ import sys
 import urllib.request
 from typing import NamedTuple
 
-from course import ROOT, data
+from course import ROOT, data, mnist
 
 STICK = ROOT / "dist" / "stick"
 PYTHON = "3.11"  # constraints.txt was proved on it
@@ -74,7 +74,7 @@ def fetch_wheels(system, python, folder, list_of_packages, cpu):
     platforms = [word for tag in SYSTEMS[system].wheels for word in ("--platform", tag)]
     index = ["--extra-index-url", CPU_BUILDS] if cpu else []
     run(sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:", "--implementation", "cp",
-        "--python-version", python, *platforms, *index, "--dest", folder, "--requirement", list_of_packages)  # fmt: skip
+        "--python-version", f"{python}.{PATCH}", *platforms, *index, "--dest", folder, "--requirement", list_of_packages)  # fmt: skip
 
 
 def course_wheel(folder):
@@ -89,12 +89,12 @@ def course_zip(path):
 
 def copy_mnist(folder):
     """MNIST's files, checked, from where the course has them. Raises SystemExit if they are not here."""
-    if faults := data.faults(data.home()):
+    if faults := mnist.faults(mnist.home()):
         raise SystemExit(f"error: {'; '.join(faults)}. `python -m course.data` fetches MNIST")
     raw = folder / "MNIST" / "raw"
     raw.mkdir(parents=True)
-    for (part, kind), _ in data.SUMS.items():
-        shutil.copy(data._find(data.home(), data.FILE.format(part, kind)), raw)
+    for (part, kind), _ in mnist.SUMS.items():
+        shutil.copy(data._find(mnist.home(), data.FILE.format(part, kind)), raw)
 
 
 def copy_made(stick):

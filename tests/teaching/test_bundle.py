@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT / "tools"))
 import bundle  # noqa: E402
 
-from course import data, ready  # noqa: E402
+from course import mnist, ready  # noqa: E402
 
 PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
 
@@ -39,13 +39,13 @@ def stand_ins(system, python, folder, list_of_packages, cpu):
 def stick(tmp_path_factory):
     place = tmp_path_factory.mktemp("with blank") / "stick"
     small = tmp_path_factory.mktemp("mnist")
-    sums = dict.fromkeys(data.SUMS, bundle.hashlib.sha256(b"digits").hexdigest())
+    sums = dict.fromkeys(mnist.SUMS, bundle.hashlib.sha256(b"digits").hexdigest())
     names = ["train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1"]
     for name in names:
         (small / f"{name}-ubyte").write_bytes(b"digits")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("COURSE_DATA", str(small))
-        patch.setattr(data, "SUMS", sums)
+        patch.setattr(mnist, "SUMS", sums)
         patch.setattr(bundle, "has_cpu_builds", lambda: False)
         patch.setattr(bundle, "resolve", lambda system, python, path, cpu: path.write_text(""))
         patch.setattr(bundle, "fetch_wheels", stand_ins)
