@@ -9,10 +9,11 @@ JOBS ?= 2
 PROMPT := a dog with glasses
 NAME := stable-diffusion-v1-5/stable-diffusion-v1-5
 ONLY ?=
+SYSTEMS ?= linux windows macos
 LAB ?=
 
 # What a user sets reaches the commands through the environment, just as it was typed: quotes, $ and ` are only characters.
-SET := PYTHON TORCH JOBS PROMPT NAME ONLY
+SET := PYTHON TORCH JOBS PROMPT NAME ONLY SYSTEMS
 $(foreach name,$(SET),$(if $(filter file,$(origin $(name))),,$(eval override $(name) := $$(value $(name)))))
 export $(SET)
 
@@ -24,7 +25,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 # one thread for each of the JOBS processes: more would only get in each other's way
 PYTEST := $(HERE) OMP_NUM_THREADS=1 COURSE_THREADS=1 $(BIN)/pytest -q -n "$$JOBS" --dist loadscope
 
-.PHONY: help setup setup-teach jobs lab test test-without-data test-browser demo notebooks weights full-weights clean
+.PHONY: help setup setup-teach jobs lab test test-without-data test-browser demo notebooks weights full-weights bundle clean
 
 help:
 	@echo 'make lab           open the course in JupyterLab; LAB="--ip=0.0.0.0" hands it more flags'
@@ -34,6 +35,7 @@ help:
 	@echo 'make weights       train again what assets/weights/ holds'
 	@echo 'make full-weights  fetch Stable Diffusion v1.5, or NAME=...; says size and licence first, then asks'
 	@echo 'make test-browser  move a slider of every notebook in Chromium'
+	@echo 'make bundle        dist/stick/, a workshop without Wi-Fi; SYSTEMS="linux windows macos" chooses'
 	@echo 'make setup         only the environment in $(VENV); TORCH=cpu without CUDA, PYTHON=python3.12 by another Python'
 	@echo 'make clean         remove that environment'
 
@@ -96,6 +98,9 @@ weights: setup
 
 full-weights: setup
 	@$(BIN)/python -m course.stable_diffusion.fetch --name="$$NAME"
+
+bundle: setup-teach
+	@set -f; $(HERE) $(BIN)/python tools/bundle.py $$SYSTEMS
 
 clean:
 	rm -rf $(VENV)

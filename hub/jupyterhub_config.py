@@ -24,7 +24,7 @@ SERVER_IDLE = int(os.environ.get("HUB_SERVER_IDLE", "3600"))
 c.JupyterHub.authenticator_class = "shared-password"
 c.SharedPasswordAuthenticator.user_password = os.environ.get("HUB_PASSWORD", "")
 c.Authenticator.allow_all = True
-c.Authenticator.username_pattern = "[a-z][a-z0-9_-]{1,30}"
+c.Authenticator.username_pattern = "^[a-z][a-z0-9_-]{1,30}$"
 
 
 def make_account(spawner):

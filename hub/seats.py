@@ -21,12 +21,10 @@ def seats(gigabytes, private_MB):
 
 def main():
     try:
-        gigabytes = float(sys.argv[1])
+        (gigabytes,) = map(float, sys.argv[1:])
         table = {name: seats(gigabytes, row["private_MB"]) for name, row in index.measured().items()}
-    except (IndexError, ValueError) as error:
-        raise SystemExit(
-            f"error: {error}; the computer's memory in GB is needed, for example: python hub/seats.py 24"
-        ) from None
+    except ValueError as error:
+        raise SystemExit(f"error: {error}. Needed is the memory in GB, one number: python hub/seats.py 24") from None
     for name, many in table.items():
         print(f"{name:36} {many:4} seats")
     print(f"any of them {min(table.values()):29} seats")
