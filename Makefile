@@ -11,10 +11,11 @@ PROMPT := a dog with glasses
 NAME := stable-diffusion-v1-5/stable-diffusion-v1-5
 ONLY ?=
 SLIDERS ?=
+SYSTEMS ?= linux windows macos
 LAB ?=
 
 # What a user sets reaches the commands through the environment, just as it was typed: quotes, $ and ` are only characters.
-SET := PYTHON TORCH JOBS VERSIONS PROMPT NAME ONLY SLIDERS
+SET := PYTHON TORCH JOBS VERSIONS PROMPT NAME ONLY SLIDERS SYSTEMS
 $(foreach name,$(SET),$(if $(filter file,$(origin $(name))),,$(eval override $(name) := $$(value $(name)))))
 export $(SET)
 
@@ -33,7 +34,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check $(LIMITS
 PYTEST := $(HERE) OMP_NUM_THREADS=1 COURSE_THREADS=1 $(BIN)/pytest -q -n "$$JOBS" --dist loadscope
 
 .PHONY: help setup setup-teach jobs lab test test-teaching test-without-data test-browser release demo notebooks book
-.PHONY: weights full-weights clean
+.PHONY: bundle weights full-weights clean
 
 help:
 	@echo 'make lab           open the course in JupyterLab; LAB="--ip=0.0.0.0" hands it more flags'
@@ -46,6 +47,7 @@ help:
 	@echo 'make weights       train again what assets/weights/ holds'
 	@echo 'make full-weights  fetch Stable Diffusion v1.5, or NAME=...; says size and licence first, then asks'
 	@echo 'make test-browser  move a slider of every notebook in Chromium'
+	@echo 'make bundle        dist/stick/, a workshop without Wi-Fi; SYSTEMS="linux windows macos" chooses'
 	@echo 'make setup         only the environment in $(VENV); TORCH=cpu without CUDA, PYTHON=python3.12 by another Python'
 	@echo 'make clean         remove that environment'
 
@@ -122,6 +124,9 @@ weights: setup
 
 full-weights: setup
 	@$(BIN)/python -m course.stable_diffusion.fetch --name="$$NAME"
+
+bundle: setup-teach
+	@set -f; $(HERE) $(BIN)/python tools/bundle.py $$SYSTEMS
 
 clean:
 	rm -rf $(VENV)

@@ -18,8 +18,9 @@ from course.train import staging
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 DISTRIBUTIONS = packages_distributions()  # of each module that can be imported here
+COMES_WITH_PIP = {"setuptools"}
 COMMANDS = {"jupyterlab", "ipykernel", "pytest-xdist", "nbval", "ruff"}  # used, but by name
-OWN = {"course"} | {path.stem for x in ("tests", "tools", "benchmarks") for path in (ROOT / x).rglob("*.py")}
+OWN = {"course"} | {path.stem for x in ("tests", "tools", "benchmarks", "hub") for path in (ROOT / x).rglob("*.py")}
 PAGES = {ROOT / "course" / name for name in ("viz.py", "widgets.py")}  # imported by notebooks alone
 
 
@@ -31,8 +32,8 @@ def names(requirements):
     return {plain(re.match(r"[\w.-]+", line)[0]) for line in requirements}
 
 
-EXTRAS = (PROJECT["optional-dependencies"][x] for x in ("lab", "dev", "teach"))
-RUN, LAB, DEV, TEACH = map(names, [PROJECT["dependencies"], *EXTRAS])
+RUN = names(PROJECT["dependencies"])
+LAB, DEV, TEACH, HUB = (names(PROJECT["optional-dependencies"][x]) for x in ("lab", "dev", "teach", "hub"))
 
 
 def listed(file):
@@ -77,8 +78,8 @@ def test_what_is_imported_is_declared():
     assert set().union(*(found for path, found in package.items() if path not in PAGES)) <= RUN
     pages = set().union(*map(of_notebook, ALL), *map(package.get, PAGES))
     assert pages <= RUN | LAB
-    everything = set().union(pages, *of_files("course", "tests", "tools", "benchmarks").values())
-    assert everything <= RUN | LAB | DEV | TEACH
+    everything = set().union(pages, *of_files("course", "tests", "tools", "benchmarks", "hub", "book").values())
+    assert everything <= RUN | LAB | DEV | TEACH | HUB | COMES_WITH_PIP
     assert everything | COMMANDS >= RUN | LAB | DEV  # and what nothing imports is not declared
 
 

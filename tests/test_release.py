@@ -33,9 +33,10 @@ def faults(root):
 
 def test_a_release_is_refused_for_each_fault_by_its_name(repository):
     assert faults(repository) == ""
-    (repository / "build" / "book" / "html").rmdir()
+    book = repository / "build" / "book" / "html"
+    book.rmdir()
     assert faults(repository) == "build/book/html/ is missing: make book SLIDERS=yes"
-    (repository / "build" / "book" / "html").mkdir()
+    book.mkdir()
     subprocess.run(["git", "tag", "1.2.0"], cwd=repository, check=True)
     assert "was released already" in faults(repository)
     (repository / "CHANGELOG.md").write_text("# Changes\n\n## 1.2.0 (in work)\n")

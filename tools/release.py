@@ -17,9 +17,9 @@ from course import ROOT
 DIST = ROOT / "dist"
 NAME = "diffusion-course"
 PARTS = {
-    "student": "make editions",
-    "instructor": "make editions",
-    "book": "make book SLIDERS=yes",
+    "dist/student": "make editions",
+    "dist/instructor": "make editions",
+    "build/book/html": "make book SLIDERS=yes",
 }  # and who makes each
 
 
