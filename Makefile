@@ -9,10 +9,12 @@ JOBS ?= 2
 PROMPT := a dog with glasses
 NAME := stable-diffusion-v1-5/stable-diffusion-v1-5
 ONLY ?=
+SUBMITTED ?=
+OUT ?=
 LAB ?=
 
 # What a user sets reaches the commands through the environment, just as it was typed: quotes, $ and ` are only characters.
-SET := PYTHON TORCH JOBS PROMPT NAME ONLY
+SET := PYTHON TORCH JOBS PROMPT NAME ONLY SUBMITTED OUT
 $(foreach name,$(SET),$(if $(filter file,$(origin $(name))),,$(eval override $(name) := $$(value $(name)))))
 export $(SET)
 
@@ -24,7 +26,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 # one thread for each of the JOBS processes: more would only get in each other's way
 PYTEST := $(HERE) OMP_NUM_THREADS=1 COURSE_THREADS=1 $(BIN)/pytest -q -n "$$JOBS" --dist loadscope
 
-.PHONY: help setup setup-teach jobs lab test test-without-data test-browser demo notebooks weights full-weights clean
+.PHONY: help setup setup-teach jobs lab test test-without-data test-browser editions grade demo notebooks weights full-weights clean
 
 help:
 	@echo 'make lab           open the course in JupyterLab; LAB="--ip=0.0.0.0" hands it more flags'
@@ -34,6 +36,8 @@ help:
 	@echo 'make weights       train again what assets/weights/ holds'
 	@echo 'make full-weights  fetch Stable Diffusion v1.5, or NAME=...; says size and licence first, then asks'
 	@echo 'make test-browser  move a slider of every notebook in Chromium'
+	@echo 'make editions      the course without solutions, and with all answers for teachers, into dist/ or OUT=folder'
+	@echo 'make grade         grade SUBMITTED=folder, with one folder a student, into runs/graded/ or OUT=folder'
 	@echo 'make setup         only the environment in $(VENV); TORCH=cpu without CUDA, PYTHON=python3.12 by another Python'
 	@echo 'make clean         remove that environment'
 
@@ -96,6 +100,12 @@ weights: setup
 
 full-weights: setup
 	@$(BIN)/python -m course.stable_diffusion.fetch --name="$$NAME"
+
+editions: setup-teach
+	@$(HERE) $(BIN)/python tools/editions.py $${OUT:+"$$OUT"}
+
+grade: setup-teach
+	@$(HERE) $(BIN)/python tools/grade.py $${OUT:+--out="$$OUT"} -- "$$SUBMITTED"
 
 clean:
 	rm -rf $(VENV)
