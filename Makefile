@@ -12,10 +12,12 @@ NAME := stable-diffusion-v1-5/stable-diffusion-v1-5
 ONLY ?=
 SLIDERS ?=
 SYSTEMS ?= linux windows macos
+SUBMITTED ?=
+OUT ?=
 LAB ?=
 
 # What a user sets reaches the commands through the environment, just as it was typed: quotes, $ and ` are only characters.
-SET := PYTHON TORCH JOBS VERSIONS PROMPT NAME ONLY SLIDERS SYSTEMS
+SET := PYTHON TORCH JOBS VERSIONS PROMPT NAME ONLY SLIDERS SYSTEMS SUBMITTED OUT
 $(foreach name,$(SET),$(if $(filter file,$(origin $(name))),,$(eval override $(name) := $$(value $(name)))))
 export $(SET)
 
@@ -34,7 +36,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check $(LIMITS
 PYTEST := $(HERE) OMP_NUM_THREADS=1 COURSE_THREADS=1 $(BIN)/pytest -q -n "$$JOBS" --dist loadscope
 
 .PHONY: help setup setup-teach jobs lab test test-teaching test-without-data test-browser release demo notebooks book
-.PHONY: bundle weights full-weights clean
+.PHONY: editions grade bundle weights full-weights clean
 
 help:
 	@echo 'make lab           open the course in JupyterLab; LAB="--ip=0.0.0.0" hands it more flags'
@@ -48,6 +50,8 @@ help:
 	@echo 'make full-weights  fetch Stable Diffusion v1.5, or NAME=...; says size and licence first, then asks'
 	@echo 'make test-browser  move a slider of every notebook in Chromium'
 	@echo 'make bundle        dist/stick/, a workshop without Wi-Fi; SYSTEMS="linux windows macos" chooses'
+	@echo 'make editions      the course without solutions, and with all answers for teachers, into dist/ or OUT=folder'
+	@echo 'make grade         grade SUBMITTED=folder, with one folder a student, into runs/graded/ or OUT=folder'
 	@echo 'make setup         only the environment in $(VENV); TORCH=cpu without CUDA, PYTHON=python3.12 by another Python'
 	@echo 'make clean         remove that environment'
 
@@ -127,6 +131,12 @@ full-weights: setup
 
 bundle: setup-teach
 	@set -f; $(HERE) $(BIN)/python tools/bundle.py $$SYSTEMS
+
+editions: setup-teach
+	@$(HERE) $(BIN)/python tools/editions.py $${OUT:+"$$OUT"}
+
+grade: setup-teach
+	@$(HERE) $(BIN)/python tools/grade.py $${OUT:+--out="$$OUT"} -- "$$SUBMITTED"
 
 clean:
 	rm -rf $(VENV)
