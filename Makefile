@@ -81,7 +81,7 @@ TAUGHT := $(VENV)/taught
 setup-teach: setup $(TAUGHT)
 
 $(TAUGHT): pyproject.toml constraints.txt
-	$(PIP) --editable '.[lab,dev,teach]'
+	$(PIP) --editable '.[lab,dev,teach,hub]'
 	@touch $(TAUGHT)
 
 jobs:
