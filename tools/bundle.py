@@ -3,7 +3,7 @@
     python tools/bundle.py [linux] [windows] [macos]
 
 For each system the wheels of the course and of all that it needs, on one version of Python; MNIST; the course as a zip, with
-its weights; the book and the student edition if `dist/` has them; checksums, and one page of instructions. Which packages a
+its weights; the book and the students' edition if they were made; checksums, and one page of instructions. Which packages a
 system needs is resolved by uv, which knows the markers of other systems; pip then fetches exactly those.
 """
 
@@ -98,10 +98,10 @@ def copy_mnist(folder):
 
 
 def copy_made(stick):
-    """What other commands left in dist/: the book, and zips of the editions for students. Returns what was there, in words."""
-    found = []
-    if (ROOT / "dist" / "book").is_dir():
-        shutil.copytree(ROOT / "dist" / "book", stick / "book")
+    """What other commands made: the book, and zips of the editions for students. Returns what was there, in words."""
+    found, book = [], ROOT / "build" / "book" / "html"
+    if book.is_dir():
+        shutil.copytree(book, stick / "book")
         found.append("the book")
     for path in sorted((ROOT / "dist").glob("*student*.zip")):
         shutil.copy(path, stick)
@@ -143,7 +143,7 @@ def bundle(systems, python, stick=STICK):
         print(f"{system}: {len(list(folder.iterdir()))} wheels, {size:.1f} GB", flush=True)
     if "linux" in systems and not cpu:
         print(f"{CPU_BUILDS} does not answer: for Linux PyTorch's build with CUDA was taken, which is 2 GB larger")
-    print(f"besides: MNIST, course.zip, {', '.join(copy_made(stick)) or 'no book and no edition: dist/ has none'}")
+    print(f"besides: MNIST, course.zip, {', '.join(copy_made(stick)) or 'no book and no edition: `make book editions` makes them'}")
     instructions(stick, python, 7 if "linux" in systems and not cpu else 2)
     note_sums(stick)
     print(f"{stick}: Python {python}; README.txt says how to install")
