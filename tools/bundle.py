@@ -143,7 +143,9 @@ def bundle(systems, python, stick=STICK):
         print(f"{system}: {len(list(folder.iterdir()))} wheels, {size:.1f} GB", flush=True)
     if "linux" in systems and not cpu:
         print(f"{CPU_BUILDS} does not answer: for Linux PyTorch's build with CUDA was taken, which is 2 GB larger")
-    print(f"besides: MNIST, course.zip, {', '.join(copy_made(stick)) or 'no book and no edition: `make book editions` makes them'}")
+    print(
+        f"besides: MNIST, course.zip, {', '.join(copy_made(stick)) or 'no book and no edition: `make book editions` makes them'}"
+    )
     instructions(stick, python, 7 if "linux" in systems and not cpu else 2)
     note_sums(stick)
     print(f"{stick}: Python {python}; README.txt says how to install")
