@@ -1,18 +1,23 @@
 # Three commands on a fresh machine, each with all the set-up: `make lab`, `make test` and `make demo`.
 PYTHON ?= python3
 VENV := .venv
-BIN := $(VENV)/bin
+BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 READY := $(VENV)/ready
 BUILT := $(shell cat $(READY) 2>/dev/null)
 TORCH ?= $(BUILT)
 JOBS ?= 2
+VERSIONS ?= proved
 PROMPT := a dog with glasses
 NAME := stable-diffusion-v1-5/stable-diffusion-v1-5
 ONLY ?=
+SLIDERS ?=
+SYSTEMS ?= linux windows macos
+SUBMITTED ?=
+OUT ?=
 LAB ?=
 
 # What a user sets reaches the commands through the environment, just as it was typed: quotes, $ and ` are only characters.
-SET := PYTHON TORCH JOBS PROMPT NAME ONLY
+SET := PYTHON TORCH JOBS VERSIONS PROMPT NAME ONLY SLIDERS SYSTEMS SUBMITTED OUT
 $(foreach name,$(SET),$(if $(filter file,$(origin $(name))),,$(eval override $(name) := $$(value $(name)))))
 export $(SET)
 
@@ -20,20 +25,33 @@ export $(SET)
 export CALLED_FROM := $(or $(PWD),$(CURDIR))
 HERE := PWD="$$CALLED_FROM"
 
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+# which versions: those that were proved here, the newest of all, or those that Colab ships, which are the floors
+LIMITS_proved := --constraint constraints.txt
+LIMITS_colab := --constraint .github/colab.txt
+COURSE_proved := '.[lab,dev]'
+COURSE_newest := '.[lab,dev]'
+COURSE_colab := '.[dev]' ipywidgets # without [lab]: JupyterLab's resolver tries for hours beside Colab's ipywidgets 7
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check $(LIMITS_$(VERSIONS))
 # one thread for each of the JOBS processes: more would only get in each other's way
 PYTEST := $(HERE) OMP_NUM_THREADS=1 COURSE_THREADS=1 $(BIN)/pytest -q -n "$$JOBS" --dist loadscope
 
-.PHONY: help setup setup-teach jobs lab test test-without-data test-browser demo notebooks weights full-weights clean
+.PHONY: help setup setup-teach jobs lab test test-teaching test-without-data test-browser release demo notebooks book
+.PHONY: editions grade bundle weights full-weights clean
 
 help:
 	@echo 'make lab           open the course in JupyterLab; LAB="--ip=0.0.0.0" hands it more flags'
 	@echo 'make test          ruff, pytest, and every notebook by nbval, also without its side roads, in JOBS=2 processes'
+	@echo 'make test-teaching  the editions, grading, plans, book and hub, which take longer'
+	@echo 'make release       all tests, then the zips with their checksums in dist/'
 	@echo 'make demo          draw PROMPT="a dog with glasses" into demo/, with the film strip of its denoising'
 	@echo 'make notebooks     run all notebooks, or ONLY="05 06", and store their outputs'
+	@echo 'make book          the notebooks as a site in build/book/html/; SLIDERS=yes runs them first, so that sliders move there'
 	@echo 'make weights       train again what assets/weights/ holds'
 	@echo 'make full-weights  fetch Stable Diffusion v1.5, or NAME=...; says size and licence first, then asks'
 	@echo 'make test-browser  move a slider of every notebook in Chromium'
+	@echo 'make bundle        dist/stick/, a workshop without Wi-Fi; SYSTEMS="linux windows macos" chooses'
+	@echo 'make editions      the course without solutions, and with all answers for teachers, into dist/ or OUT=folder'
+	@echo 'make grade         grade SUBMITTED=folder, with one folder a student, into runs/graded/ or OUT=folder'
 	@echo 'make setup         only the environment in $(VENV); TORCH=cpu without CUDA, PYTHON=python3.12 by another Python'
 	@echo 'make clean         remove that environment'
 
@@ -44,6 +62,7 @@ setup: $(READY)
 	@$(SAME_TORCH)
 
 $(READY): pyproject.toml constraints.txt
+	@case "$$VERSIONS" in proved|newest|colab) ;; *) echo "VERSIONS is '$$VERSIONS', but proved, newest or colab is needed" >&2; exit 1;; esac
 	@case "$$TORCH" in ''|cpu) ;; *) echo "TORCH is '$$TORCH', but cpu is needed, or nothing for the index's own build" >&2; exit 1;; esac
 	@test ! -e $(READY) || $(SAME_TORCH)
 	@command -v "$$PYTHON" >/dev/null || { echo "PYTHON is '$$PYTHON', and no such program is here; for example PYTHON=python3.12" >&2; exit 1; }
@@ -53,8 +72,8 @@ $(READY): pyproject.toml constraints.txt
 ifeq ($(TORCH),cpu)
 	$(PIP) --no-deps --force-reinstall --index-url https://download.pytorch.org/whl/cpu torch torchvision
 endif
-	$(PIP) --editable '.[lab,dev]'
-	@$(BIN)/jupyter labextension disable @jupyterlab/apputils-extension:announcements >/dev/null 2>&1 # asks about news
+	$(PIP) --editable $(COURSE_$(VERSIONS))
+	@$(BIN)/jupyter labextension disable @jupyterlab/apputils-extension:announcements >/dev/null 2>&1 || true # asks about news
 	@printf %s "$$TORCH" >$(READY)
 
 # what the editions, the grading, the slides and the book need besides
@@ -62,7 +81,7 @@ TAUGHT := $(VENV)/taught
 setup-teach: setup $(TAUGHT)
 
 $(TAUGHT): pyproject.toml constraints.txt
-	$(PIP) --editable '.[lab,dev,teach]'
+	$(PIP) --editable '.[lab,dev,teach,hub]'
 	@touch $(TAUGHT)
 
 jobs:
@@ -71,11 +90,14 @@ jobs:
 lab: setup
 	@unset $(SET); $(HERE) $(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) $(LAB) notebooks/00_start_here.ipynb
 
+test-teaching: jobs setup-teach
+	$(PYTEST) tests/teaching
+
 test: jobs setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/python tools/core_notebooks.py
-	$(PYTEST) tests notebooks runs/core
+	$(PYTEST) --ignore=tests/teaching tests notebooks runs/core
 
 # the tests and notebooks that read digits, as they go where no COURSE_DATA is set
 test-without-data: jobs setup
@@ -85,17 +107,36 @@ test-without-data: jobs setup
 test-browser: setup
 	$(BIN)/pytest -q -m browser tests/test_browser.py
 
+# everything is checked first; what is left in dist/ is what a release hands out
+release: test test-without-data test-teaching
+	$(BIN)/python tools/release.py
+
 demo: setup
 	@$(HERE) $(BIN)/python -m course.demo -- "$$PROMPT"
 
 notebooks: setup
 	@set -f; $(HERE) $(BIN)/python tools/store_notebooks.py $$ONLY
 
+# ONLY names the notebooks whose sliders are drawn; pictures that were drawn before stay in build/frames/
+book: setup-teach
+	@case "$$SLIDERS" in ''|yes) ;; *) echo "SLIDERS is '$$SLIDERS', but yes is needed, or nothing for still pictures" >&2; exit 1;; esac
+	@set -f; test -z "$$SLIDERS" || $(HERE) $(BIN)/python tools/book_frames.py $$ONLY
+	$(BIN)/python tools/make_book.py
+
 weights: setup
 	$(BIN)/python -m course.train --all
 
 full-weights: setup
 	@$(BIN)/python -m course.stable_diffusion.fetch --name="$$NAME"
+
+bundle: setup-teach
+	@set -f; $(HERE) $(BIN)/python tools/bundle.py $$SYSTEMS
+
+editions: setup-teach
+	@$(HERE) $(BIN)/python tools/editions.py $${OUT:+"$$OUT"}
+
+grade: setup-teach
+	@$(HERE) $(BIN)/python tools/grade.py $${OUT:+--out="$$OUT"} -- "$$SUBMITTED"
 
 clean:
 	rm -rf $(VENV)

@@ -3,6 +3,10 @@
 Looked for in this order: the folder named by the environment variable COURSE_DATA, the
 repository's own `data/`, a download of MNIST into it (from torchvision's addresses, checksummed), and, without
 a network, the 1,797 real 8x8 digits that scikit-learn carries, enlarged to 28x28.
+
+    python -m course.data            fetches MNIST into COURSE_DATA or data/, or says that it is there
+    python -m course.data --share    besides, for a computer with many readers, stores its numbers as the course computes
+                                     with them: they are mapped, so all notebooks together hold them in memory once
 """
 
 import gzip
@@ -26,6 +30,7 @@ from course import ROOT, settings
 PROBE_SECONDS = 1.5
 DOWNLOAD_SECONDS = 60  # for the 11 MB of MNIST, from each of its two addresses
 UNFINISHED = ".unfinished-"
+SHARED = "mnist-{}-float32"
 # as people have them: train-images-idx3-ubyte, train-images.idx3-ubyte, TRAIN-LABELS-IDX1-UBYTE.GZ, and the folders around
 FILE = r"{}[-_.]{}[-_.]idx\d[-_.]ubyte(\.gz)?"
 FOLDER = r"mnist([-_.]?data(set)?)?|raw|(train|t10k)[-_.](images|labels)[-_.]idx\d[-_.]ubyte"
@@ -52,14 +57,19 @@ def digits(train=True, n=None, quiet=False):
         raise ValueError(f"n is {n}, but at least one image is needed; None means all")
     mnist = _mnist(train)
     pixels, labels, source = mnist or _embedded(train)
-    images = pixels[:n, None].float().div_(127.5).sub_(1)  # in place: MNIST as float32 is 190 MB
+    images = pixels[:n] if pixels.is_floating_point() else to_float(pixels[:n])
     if not quiet:
         print(f"data: {len(images):,} {'training' if train else 'test'} digits, {source}")
     return Digits(images, labels[:n].long(), source, is_mnist=bool(mnist))
 
 
+def to_float(pixels):
+    """Bytes `[N, 28, 28]` as images `[N, 1, 28, 28]` in [-1, 1], float32; in place, for MNIST as float32 is 190 MB."""
+    return pixels[:, None].float().div_(127.5).sub_(1)
+
+
 def _mnist(train):
-    """Pixels `[N, 28, 28]` uint8, labels and source, or None where MNIST cannot be had."""
+    """Pixels `[N, 28, 28]` uint8 (or, where they are mapped, images), labels and source; None where MNIST cannot be had."""
     own = ROOT / "data"
     _remove_leftovers(own)
     places = {"MNIST from COURSE_DATA": settings.read("COURSE_DATA"), "MNIST from data/": own if own.is_dir() else None}
@@ -82,15 +92,25 @@ def _look(folder, train, source):
 
     part, n = ("train", 60_000) if train else ("(t10k|test)", 10_000)
     try:
-        pixels = _read(read_image_file, _find(folder, FILE.format(part, "images")))
+        pixels = _mapped(folder, n)
+        if pixels is None:
+            pixels = _read(read_image_file, _find(folder, FILE.format(part, "images")))
         labels = _read(read_label_file, _find(folder, FILE.format(part, "labels")))
-        if pixels.shape != (n, 28, 28) or labels.shape != (n,) or labels.max() > 9:
+        if pixels.shape not in [(n, 28, 28), (n, 1, 28, 28)] or labels.shape != (n,) or labels.max() > 9:
             found = f"{tuple(pixels.shape)} with {len(labels)} labels up to {labels.max()}"
             raise ValueError(f"expected {n} images of 28x28 and their labels 0..9, found {found}")
         return pixels, labels, source
     except Exception as error:
         print(f"data: {source} cannot be read ({str(error) or 'no IDX file'}); looking further")
         return None
+
+
+def _mapped(folder, n):
+    """The n images that `mnist.share` stored in the folder, float32; None if it did not. Whoever changes them gets copies of his own."""
+    path = Path(folder) / SHARED.format(n)
+    if not path.is_file() or path.stat().st_size != n * 784 * 4:
+        return None
+    return torch.from_file(str(path), shared=False, size=n * 784).view(n, 1, 28, 28)
 
 
 def _find(folder, pattern):
@@ -175,7 +195,7 @@ def _download(folder):
             break
     else:
         raise files
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=UNFINISHED) as unfinished:
         for name, content in files.items():
             (Path(unfinished) / name).write_bytes(content)
@@ -207,3 +227,9 @@ def _embedded(train):
     rows = order[:1500] if train else order[1500:]
     source = "scikit-learn's embedded 8x8 digits enlarged to 28x28 (no MNIST found, no network)"
     return pixels[rows], torch.from_numpy(found.target)[rows], source
+
+
+if __name__ == "__main__":
+    from course import mnist
+
+    mnist.main()

@@ -11,7 +11,7 @@ import tomllib
 from pathlib import Path
 from typing import NamedTuple
 
-from course import ROOT
+from course import ROOT, belonging
 
 FOLDER = ROOT / "notebooks"
 MADE = re.compile(r"<!-- (\w+) -->.*?<!-- /\1 -->", re.S)  # between such marks stands what a tool wrote
@@ -45,7 +45,7 @@ def extras():
 
 
 def _listed(kind, folder):
-    found = tomllib.loads((FOLDER / "index.toml").read_text("utf-8"))
+    found = tomllib.loads(belonging("notebooks", "index.toml").read_text("utf-8"))
     return [Row(**row, folder=folder) for row in found.get(kind, [])]
 
 
@@ -110,5 +110,5 @@ def sections(cells):
 
 def measured():
     """Seconds and memory of each notebook as `benchmarks/notebooks.py` found them: {name: {"seconds", "peak_MB", "private_MB"}}."""
-    lines = (ROOT / "benchmarks" / "results" / "notebooks.jsonl").read_text("utf-8").splitlines()
+    lines = belonging("benchmarks", "results", "notebooks.jsonl").read_text("utf-8").splitlines()
     return {row["notebook"]: row for row in map(json.loads, lines)}

@@ -17,7 +17,7 @@ import torch
 import torchvision
 from torch.testing import assert_close
 
-from course import ROOT, data
+from course import ROOT, data, mnist
 
 REAL_MNIST = torchvision.datasets.MNIST
 NAMES = [name.removesuffix(".gz") for name, _ in REAL_MNIST.resources]
@@ -28,6 +28,7 @@ def alone(monkeypatch, tmp_path):
     """A repository without data/, no COURSE_DATA and a dead network."""
     monkeypatch.delenv("COURSE_DATA", raising=False)
     monkeypatch.setattr(data, "ROOT", tmp_path)
+    monkeypatch.setattr(mnist, "ROOT", tmp_path)
     monkeypatch.setattr(REAL_MNIST, "mirrors", ["http://127.0.0.1:9/"])
     return tmp_path
 
@@ -343,3 +344,65 @@ def test_read_only_folder(mirror, alone, monkeypatch, capsys):
     monkeypatch.setattr(data.Path, "mkdir", refuse)
     check(data.digits(), 1500)
     assert "Read-only file system" in capsys.readouterr().out
+
+
+# ---------------------------------------------------------------- python -m course.data
+
+
+@pytest.fixture
+def patterned(alone, monkeypatch, tmp_path):
+    """Files of MNIST's sizes, and their checksums in place of MNIST's. Returns their folder."""
+    raw = make_mnist(tmp_path / "elsewhere")
+    files = {("train", "images"): NAMES[0], ("train", "labels"): NAMES[1]}
+    files |= {("(t10k|test)", "images"): NAMES[2], ("(t10k|test)", "labels"): NAMES[3]}
+    sums = {key: hashlib.sha256((raw / name).read_bytes()).hexdigest() for key, name in files.items()}
+    monkeypatch.setattr(mnist, "SUMS", sums)
+    return raw
+
+
+def test_what_is_there_is_checked_and_not_fetched(patterned, monkeypatch):
+    monkeypatch.setenv("COURSE_DATA", str(patterned))
+    assert "Nothing was fetched" in mnist.fetch()
+    packed(patterned)
+    assert "checksums right" in mnist.fetch()
+    with open(patterned / f"{NAMES[1]}.gz", "wb") as file:
+        file.write(gzip.compress(b"\0" * 60_008, 1))
+    (damaged,) = mnist.faults(patterned)
+    assert NAMES[1] in damaged and "delete it" in damaged
+    (patterned / f"{NAMES[1]}.gz").write_bytes(b"no gzip")
+    assert len(mnist.faults(patterned)) == 1
+
+
+def test_digits_of_another_data_set_are_not_taken_for_mnist(alone):
+    assert len(mnist.faults(make_mnist(alone / "fashion"))) == 4
+
+
+def test_fetching_without_a_network_says_so_and_writes_nothing(alone, monkeypatch):
+    monkeypatch.setenv("COURSE_DATA", str(alone / "new"))
+    with pytest.raises(ValueError, match="is there a network.*copied into .*new"):
+        mnist.fetch()
+    assert not (alone / "new").exists()
+
+
+def test_fetching_puts_the_files_where_course_data_points(patterned, monkeypatch, tmp_path):
+    target = tmp_path / "deep" / "folder"
+    monkeypatch.setenv("COURSE_DATA", str(target))
+    monkeypatch.setattr(data, "reachable", lambda seconds: True)
+    monkeypatch.setattr(data, "_download", lambda folder: shutil.copytree(patterned, folder / "MNIST" / "raw"))
+    assert str(target) in mnist.fetch() and not mnist.faults(target)
+    assert "Nothing" in mnist.fetch()
+
+
+def test_shared_digits_are_the_same_and_nobody_changes_them_for_another(alone, monkeypatch):
+    raw = make_mnist(alone / "mine")
+    monkeypatch.setenv("COURSE_DATA", str(raw))
+    first = data.digits(n=300)
+    mnist.share(raw)
+    os.remove(raw / NAMES[0])  # so what comes now was mapped
+    shared = data.digits(n=300)
+    check(data.digits(train=False), 10_000)
+    assert_close(shared.images, first.images, rtol=0, atol=0)
+    shared.images.zero_()
+    assert_close(data.digits(n=300).images, first.images, rtol=0, atol=0)
+    (raw / "mnist-60000-float32").write_bytes(b"cut short")
+    assert not data.digits().is_mnist

@@ -153,3 +153,12 @@ def test_every_notebook_announces_the_minutes_that_are_counted():
     for row in index.rows() + index.extras():
         first = "".join(json.loads(row.path.read_bytes())["cells"][0]["source"])
         assert f"<!-- minutes -->{store.told(row.path)}<!-- /minutes -->" in first, row.name
+
+
+def test_seats_are_counted_from_memory():
+    sys.path.append(str(ROOT / "hub"))
+    import seats
+
+    assert seats.seats(24, 900) == 22 and seats.seats(3, 900) == 1 and seats.seats(2.5, 900) == 0
+    with pytest.raises(ValueError, match="kept for the system"):
+        seats.seats(2, 900)

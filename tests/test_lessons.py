@@ -9,7 +9,7 @@ import pytest
 from notebook_files import ROOT
 
 sys.path.append(str(ROOT / "tools"))
-import lesson_path  # noqa: E402
+import plans  # noqa: E402
 
 EXERCISE = re.compile(r"Exercise (\d\d)\.(\d)")
 
@@ -42,42 +42,42 @@ def missing(cells):
 
 
 def words_of(block):
-    return " ".join(block.get(word, "") for word in lesson_path.TEXTS)
+    return " ".join(block.get(word, "") for word in plans.TEXTS)
 
 
-@pytest.fixture(params=lesson_path.names())
+@pytest.fixture(params=plans.names())
 def plan(request):
-    return lesson_path.load(request.param)
+    return plans.load(request.param)
 
 
 def test_minutes_add_up_and_leave_slack(plan):
     assert sum(session["minutes"] for session in plan["session"]) == plan["minutes"]
     for session in plan["session"]:
         assert sum(block["minutes"] for block in session["block"]) == session["minutes"], session["title"]
-    spent = [sum(lesson_path.minutes(block)) for block in lesson_path.blocks(plan)]
-    for block, used in zip(lesson_path.blocks(plan), spent):
+    spent = [sum(plans.minutes(block)) for block in plans.blocks(plan)]
+    for block, used in zip(plans.blocks(plan), spent):
         assert used <= block["minutes"], f"{block['title']} needs {used:.1f} minutes"
     assert plan["minutes"] - sum(spent) >= plan["slack"] > 0
 
 
 @pytest.mark.parametrize("late", [False, True])
 def test_no_cell_of_a_path_lacks_a_name(plan, late):
-    for name, notebook in lesson_path.notebooks(plan, late).items():
+    for name, notebook in plans.notebooks(plan, late).items():
         assert missing(notebook.cells) == [], f"{plan['title']}, {name}"
 
 
 def test_what_the_texts_name_is_there(plan):
     """Each `cell` of a text is in the block's notebook, what is to be run and each exercise not "at home" on its path."""
-    for block in lesson_path.blocks(plan):
+    for block in plans.blocks(plan):
         if "notebook" not in block:
             assert "`" not in words_of(block), block["title"]
             continue
-        cells = {cell["id"]: "".join(cell["source"]) for cell in lesson_path.cells_of(block["notebook"])}
+        cells = {cell["id"]: "".join(cell["source"]) for cell in plans.cells_of(block["notebook"])}
         quoted = {word for word in re.findall(r"`([a-z0-9-]+)`", words_of(block))}
         assert quoted <= set(cells), block["title"]
         run = {word for word in re.findall(r"`([a-z0-9-]+)`", block.get("run", ""))}
-        assert run <= set(lesson_path.path(block)), block["title"]
-        on_path = " ".join(cells[name] for name in lesson_path.path(block))
+        assert run <= set(plans.path(block)), block["title"]
+        on_path = " ".join(cells[name] for name in plans.path(block))
         for number in {"Exercise " + ".".join(found) for found in EXERCISE.findall(words_of(block))}:
             at_home = re.search(re.escape(number) + r"[^.]* at home", words_of(block))
             assert number in on_path or at_home, f"{number} is not on the path of {block['title']}"
@@ -86,36 +86,36 @@ def test_what_the_texts_name_is_there(plan):
 def test_the_blocks_of_a_notebook_follow_its_order(plan):
     """Its exercises, which stand at the end, may come before what the next block begins with."""
     last = {}
-    for block in lesson_path.blocks(plan):
+    for block in plans.blocks(plan):
         if "notebook" in block:
-            ids = [cell["id"] for cell in lesson_path.cells_of(block["notebook"])]
-            begin = ids.index(lesson_path.pick(block["notebook"], block["read"])[0])
+            ids = [cell["id"] for cell in plans.cells_of(block["notebook"])]
+            begin = ids.index(plans.pick(block["notebook"], block["read"])[0])
             assert begin > last.get(block["notebook"], -1), block["title"]
             last[block["notebook"]] = begin
 
 
 def test_a_path_without_what_it_needs_is_found():
     """The cut that broke an earlier lesson: 02 without its first section, which makes `walk`."""
-    ids = lesson_path.pick("02_forward_process", ["setup", "with-the-shrink-factor"])
-    cells = [cell for cell in lesson_path.cells_of("02_forward_process") if cell["id"] in ids]
+    ids = plans.pick("02_forward_process", ["setup", "with-the-shrink-factor"])
+    cells = [cell for cell in plans.cells_of("02_forward_process") if cell["id"] in ids]
     assert ("with-the-shrink-factor", "walk") in missing(cells)
 
 
 def test_errors_say_what_is_wrong_and_what_is_there():
-    with pytest.raises(lesson_path.PlanError, match="no cell 'sampel'"):
-        lesson_path.pick("06_samplers", ["title", "sampel"])
-    with pytest.raises(lesson_path.PlanError, match="'title' comes after 'setup'|'setup' comes after 'title'"):
-        lesson_path.pick("06_samplers", ["setup..title"])
-    with pytest.raises(lesson_path.PlanError, match="there are .*two_hour_lab"):
-        lesson_path.load("three_hour_lab")
-    with pytest.raises(lesson_path.PlanError, match="no notebook '6'"):
-        lesson_path.cells_of("6")
+    with pytest.raises(plans.PlanError, match="no cell 'sampel'"):
+        plans.pick("06_samplers", ["title", "sampel"])
+    with pytest.raises(plans.PlanError, match="'title' comes after 'setup'|'setup' comes after 'title'"):
+        plans.pick("06_samplers", ["setup..title"])
+    with pytest.raises(plans.PlanError, match="there are .*two_hour_lab"):
+        plans.load("three_hour_lab")
+    with pytest.raises(plans.PlanError, match="no notebook '6'"):
+        plans.cells_of("6")
 
 
 def test_the_page_numbers_cells_as_jupyterlab_does():
     """The second code cell of 06 is the helper of its first figure; its text cells have no number."""
-    shown = lesson_path.numbers("06_samplers")
+    shown = plans.numbers("06_samplers")
     assert (shown["setup"], shown["draw-digits"], shown["title"]) == ("[1]", "[2]", "text")
-    page = lesson_path.page(lesson_path.load("two_hour_lab"))
+    page = plans.page(plans.load("two_hour_lab"))
     assert "[1] to [6] (`title..a-thousand-calls`)" in page
     assert "### 0:48 Training, live (34 minutes)" in page

@@ -18,8 +18,9 @@ from course.train import staging
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 DISTRIBUTIONS = packages_distributions()  # of each module that can be imported here
+COMES_WITH = {"setuptools", "jupyter-core", "traitlets"}  # with pip; with nbgrader
 COMMANDS = {"jupyterlab", "ipykernel", "pytest-xdist", "nbval", "ruff"}  # used, but by name
-OWN = {"course"} | {path.stem for x in ("tests", "tools", "benchmarks") for path in (ROOT / x).glob("*.py")}
+OWN = {"course"} | {path.stem for x in ("tests", "tools", "benchmarks", "hub") for path in (ROOT / x).rglob("*.py")}
 PAGES = {ROOT / "course" / name for name in ("viz.py", "widgets.py")}  # imported by notebooks alone
 
 
@@ -31,7 +32,8 @@ def names(requirements):
     return {plain(re.match(r"[\w.-]+", line)[0]) for line in requirements}
 
 
-RUN, LAB, DEV = map(names, [PROJECT["dependencies"], *(PROJECT["optional-dependencies"][x] for x in ("lab", "dev"))])
+RUN = names(PROJECT["dependencies"])
+LAB, DEV, TEACH, HUB = (names(PROJECT["optional-dependencies"][x]) for x in ("lab", "dev", "teach", "hub"))
 
 
 def listed(file):
@@ -49,8 +51,16 @@ def imported(code):
             modules.add(node.module)
         elif isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "importorskip":
             modules.add(node.args[0].value)
-    tops = {module.split(".")[0] for module in modules} - OWN - set(sys.stdlib_module_names)
-    return {plain(DISTRIBUTIONS.get(top, [top])[0]) for top in tops}
+    return {
+        distribution(module) for module in modules if module.split(".")[0] not in OWN | set(sys.stdlib_module_names)
+    }
+
+
+def distribution(module):
+    """What brings a module; of several that share a name such as `sphinxcontrib`, the one that is called like the whole."""
+    top = module.split(".")[0]
+    shared = list(map(plain, DISTRIBUTIONS.get(top, [top])))
+    return plain(module) if plain(module) in shared else shared[0]
 
 
 def of_notebook(path):
@@ -63,13 +73,13 @@ def of_files(*folders):
 
 
 def test_what_is_imported_is_declared():
-    """A plain `pip install .` carries the package, [lab] the pages as well, [lab,dev] everything."""
+    """A plain `pip install .` carries the package, [lab] the pages as well, [lab,dev,teach] everything."""
     package = of_files("course")
     assert set().union(*(found for path, found in package.items() if path not in PAGES)) <= RUN
     pages = set().union(*map(of_notebook, ALL), *map(package.get, PAGES))
     assert pages <= RUN | LAB
-    everything = set().union(pages, *of_files("course", "tests", "tools", "benchmarks").values())
-    assert everything <= RUN | LAB | DEV
+    everything = set().union(pages, *of_files("course", "tests", "tools", "benchmarks", "hub", "book").values())
+    assert everything <= RUN | LAB | DEV | TEACH | HUB | COMES_WITH
     assert everything | COMMANDS >= RUN | LAB | DEV  # and what nothing imports is not declared
 
 
@@ -84,7 +94,7 @@ def test_the_lists_of_packages_agree():
     declared = [*PROJECT["dependencies"], *extras["lab"], *extras["dev"]]
     assert listed("requirements.txt") == declared
     proved = dict(line.split("==") for line in listed("constraints.txt"))
-    assert names(declared) <= names(proved)
+    assert names([*declared, *extras["teach"], *extras["hub"]]) <= names(proved)
     colab = [line.replace("==", ">=") for line in listed(".github/colab.txt")]
     assert set(colab) <= set(declared)
 
@@ -105,7 +115,9 @@ def make(tmp_path):
         (bin / name).chmod(0o755)
     (bin.parent / "ready").write_text("")
 
-    outer = {"PYTHON", "TORCH", "JOBS", "PROMPT", "NAME", "ONLY"}  # which `make test` hands on to the tests themselves
+    outer = set(
+        "PYTHON TORCH JOBS VERSIONS PROMPT NAME ONLY SLIDERS".split()
+    )  # which `make test` hands on to the tests themselves
     inherited = {name: value for name, value in os.environ.items() if name not in outer}
 
     def call(*arguments, **environment):
@@ -143,6 +155,11 @@ def test_make_hands_on_numbers_of_notebooks_and_refuses_what_it_cannot_use(make)
         code, _, said = make("test", f"JOBS={jobs}")
         assert code and f"JOBS is '{jobs}', but a whole number from 1 on is needed" in said
     assert "'-n' '3'" in make("test", "JOBS=3")[1]
+    _, out, _ = make("book", "SLIDERS=yes", "ONLY=05 06")
+    assert "'python' 'tools/book_frames.py' '05' '06' " in out and "'python' 'tools/make_book.py' " in out
+    assert "book_frames" not in make("book")[1]
+    code, _, said = make("book", "SLIDERS=$(id)")
+    assert code and "SLIDERS is '$(id)', but yes is needed" in said
     code, _, said = make("setup", "TORCH=cpu")
     assert code and "was made with TORCH=''; make clean" in said
 
@@ -150,7 +167,11 @@ def test_make_hands_on_numbers_of_notebooks_and_refuses_what_it_cannot_use(make)
 def test_make_sets_up_with_what_was_asked_for(make):
     ready = make.place / "with blank" / ".venv" / "ready"
     ready.unlink()
-    for wrong, message in {"TORCH=rocm": "but cpu is needed", "PYTHON=no $such": "PYTHON is 'no $such'"}.items():
+    for wrong, message in {
+        "TORCH=rocm": "but cpu is needed",
+        "VERSIONS=old": "proved, newest or colab",
+        "PYTHON=no $such": "PYTHON is 'no $such'",
+    }.items():
         code, _, said = make("setup", wrong)
         assert code and message in said
     code, out, _ = make("setup", "TORCH=cpu", f"PYTHON={sys.executable}")

@@ -7,7 +7,7 @@ any type and on any device; capital letters and spaces around a text do not matt
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -87,8 +87,8 @@ class ValueExercise(Exercise):
     tolerance: the largest difference that passes, as a share of the right number, or of the largest of several.
     """
 
-    answer: Any
-    mistakes: list
+    answer: Any = field(repr=False)  # a notebook that shows an exercise shows no answer
+    mistakes: list = field(repr=False)
     tolerance: float = 1e-5
 
     def judge(self, attempt):
@@ -134,8 +134,8 @@ class FunctionExercise(Exercise):
     names: what each case looks at, such as "the factor of x_s" where the noise is 0: a wrong answer hears which are right.
     """
 
-    answer: Any
-    mistakes: list
+    answer: Any = field(repr=False)
+    mistakes: list = field(repr=False)
     cases: list
     tolerance: float = 1e-5
     names: list = ()

@@ -2,12 +2,12 @@
 
 import json
 
-from course import ROOT
+from course import belonging
 
 
 def measured(benchmark, what):
     """The lines of `benchmarks/results/BENCHMARK.jsonl` whose "what" is this, as dicts. Raises ValueError where there is none."""
-    lines = (ROOT / "benchmarks" / "results" / f"{benchmark}.jsonl").read_text("utf-8").splitlines()
+    lines = belonging("benchmarks", "results", f"{benchmark}.jsonl").read_text("utf-8").splitlines()
     found = [line for line in map(json.loads, lines) if line["what"] == what]
     if not found:
         raise ValueError(f"nothing was measured of {what!r}: `python benchmarks/{benchmark}.py` does it")

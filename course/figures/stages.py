@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from course import ROOT, viz
+from course import belonging, viz
 from course.figures.unet import STAGES
 from course.mini_unet import time_embedding
 
@@ -173,7 +173,7 @@ def long_runs(where="t = 1000"):
 
     where: "t = 1000" or "all levels".
     """
-    lines = (ROOT / "benchmarks" / "results" / "unet.jsonl").read_text("utf-8").splitlines()
+    lines = belonging("benchmarks", "results", "unet.jsonl").read_text("utf-8").splitlines()
     runs = {}
     for run in map(json.loads, lines):
         if run["seed"] == 0:

@@ -9,17 +9,15 @@ from nbclient import NotebookClient  # noqa: E402
 from notebook_files import ROOT  # noqa: E402
 
 sys.path.append(str(ROOT / "tools"))
-import lesson_path  # noqa: E402
+import plans  # noqa: E402
 
 PATHS = {
-    f"{name}-{notebook}": made
-    for name in lesson_path.names()
-    for notebook, made in lesson_path.notebooks(lesson_path.load(name)).items()
+    f"{name}-{notebook}": made for name in plans.names() for notebook, made in plans.notebooks(plans.load(name)).items()
 }
 LATE = {
     f"{name}-{notebook}-late": made
     for name in ("two_hour_lab", "one_day_workshop")
-    for notebook, made in lesson_path.notebooks(lesson_path.load(name), late=True).items()
+    for notebook, made in plans.notebooks(plans.load(name), late=True).items()
     if made != PATHS[f"{name}-{notebook}"]
 }
 

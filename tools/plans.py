@@ -1,7 +1,7 @@
 """Lesson plans: what a plan of `teaching/plans/` asks for, as a page to read and as notebooks to run.
 
-    python tools/lesson_path.py                    # all plans, into dist/plans/
-    python tools/lesson_path.py two_hour_lab       # one of them
+    python tools/plans.py                    # all plans, into dist/plans/
+    python tools/plans.py two_hour_lab       # one of them
 
 A plan is one TOML file. Its sessions have blocks; a block names cells of one notebook by their ids, "a" or from "a" to
 "b" as "a..b": those that the class reads, and those that it only runs. The page shows the cells with the numbers
