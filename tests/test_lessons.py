@@ -6,7 +6,7 @@ import symtable
 import sys
 
 import pytest
-from notebook_files import ROOT
+from notebook_files import NOTEBOOKS, ROOT
 
 sys.path.append(str(ROOT / "tools"))
 import plans  # noqa: E402
@@ -119,3 +119,33 @@ def test_the_page_numbers_cells_as_jupyterlab_does():
     page = plans.page(plans.load("two_hour_lab"))
     assert "[1] to [6] (`title..a-thousand-calls`)" in page
     assert "### 0:48 Training, live (34 minutes)" in page
+
+
+def cells_by_number():
+    return {path.stem[:2]: {cell["id"] for cell in plans.cells_of(path.stem)} for path in NOTEBOOKS}
+
+
+def test_the_map_of_misconceptions_names_cells_that_are_there():
+    lines = (ROOT / "teaching" / "misconceptions.md").read_text("utf-8").splitlines()
+    table = [line for line in lines if line.startswith("| ")][1:]
+    assert len(table) >= 30
+    for line in table:
+        number, cell = re.search(r"\| (\d\d) `([a-z0-9-]+)` \|$", line).groups()
+        assert cell in cells_by_number()[number], line
+    assert [line[2:4] for line in table[:6]] == ["V1", "V2", "V3", "V4", "V5", "V6"]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_the_instructors_notes_name_cells_and_hints_that_are_there(path):
+    """Half a page for each notebook; what a check "says" is said by the checks of this notebook."""
+    number = path.stem[:2]
+    text = (ROOT / "teaching" / "notes" / f"{number}.md").read_text("utf-8")
+    for part in ("What goes wrong", "Ask", "Show live", "If late"):
+        assert f"**{part}.**" in text
+    assert 110 <= len(text.split()) <= 260
+    code = {"u2", "v", "alpha_bar", "course", "steps", "COURSE_SD"}
+    assert set(re.findall(r"`([^`]+)`", text)) - code <= cells_by_number()[number]
+    checks = (ROOT / "course" / "check" / f"nb{number}.py").read_text("utf-8").replace('"\n            "', "")
+    hints = [hint for hint in re.findall(r'"([^"]+)"', text) if len(hint) > 25]
+    assert hints and all(hint in checks for hint in hints), [hint for hint in hints if hint not in checks]
+    assert re.match(rf"# {number}\. ", text)

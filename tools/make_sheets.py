@@ -20,16 +20,18 @@ KATEX = Path(sphinxcontrib.katex.__file__).parent  # katex.min.js and auto-rende
 LOOK = """
 @page { size: A4; margin: 0 }
 body { font: 8.6pt/1.24 "DejaVu Sans", Arial, sans-serif; margin: 9mm 10mm; color: black }
-main.sheet { columns: 2; column-gap: 7mm }
+main.sheet { columns: 2; column-gap: 7mm; font-size: 9.8pt }
+main.sheet h2 { font-size: 12pt; margin-top: 4mm } main.sheet td { padding: .7mm 1mm }
+main.sheet td code, main.sheet table:last-of-type td { white-space: nowrap }
 h1 { font-size: 14pt; margin: 0 0 1.5mm; column-span: all }
-h2 { font-size: 10pt; margin: 2.5mm 0 1mm; break-after: avoid }
+h2 { font-size: 10pt; margin: 2.5mm 0 1mm; break-after: avoid } ol, table { break-inside: avoid }
 p, ol { margin: 1mm 0 } ol { padding-left: 5mm }
 table { border-collapse: collapse; width: 100% }
 th { text-align: left } td, th { border-bottom: .2mm solid #999; padding: .35mm 1mm; vertical-align: top }
-code { font-family: "DejaVu Sans Mono", monospace; font-size: 8pt; overflow-wrap: anywhere }
+code { font-family: "DejaVu Sans Mono", monospace; font-size: .95em; overflow-wrap: anywhere }
 a.anchor-link { display: none }
 .katex { font-size: 1.05em }
-main.misconceptions { font-size: 8pt; line-height: 1.14 }
+main.misconceptions { font-size: 8.5pt; line-height: 1.12 }
 main.misconceptions td:nth-child(3) { white-space: nowrap }
 """
 SET_FORMULAS = """renderMathInElement(document.body, {throwOnError: true, delimiters: [
