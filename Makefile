@@ -36,7 +36,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check $(LIMITS
 PYTEST := $(HERE) OMP_NUM_THREADS=1 COURSE_THREADS=1 $(BIN)/pytest -q -n "$$JOBS" --dist loadscope
 
 .PHONY: help setup setup-teach jobs lab test test-teaching test-without-data test-browser release demo notebooks book
-.PHONY: editions grade bundle weights full-weights clean
+.PHONY: editions grade plans sheets bundle weights full-weights clean
 
 help:
 	@echo 'make lab           open the course in JupyterLab; LAB="--ip=0.0.0.0" hands it more flags'
@@ -49,6 +49,8 @@ help:
 	@echo 'make weights       train again what assets/weights/ holds'
 	@echo 'make full-weights  fetch Stable Diffusion v1.5, or NAME=...; says size and licence first, then asks'
 	@echo 'make test-browser  move a slider of every notebook in Chromium'
+	@echo 'make plans         lesson plans as pages, with the notebooks of their cells, into dist/plans/'
+	@echo 'make sheets        the student sheet and the map of misconceptions as PDF, into dist/sheets/; needs Chromium'
 	@echo 'make bundle        dist/stick/, a workshop without Wi-Fi; SYSTEMS="linux windows macos" chooses'
 	@echo 'make editions      the course without solutions, and with all answers for teachers, into dist/ or OUT=folder'
 	@echo 'make grade         grade SUBMITTED=folder, with one folder a student, into runs/graded/ or OUT=folder'
@@ -128,6 +130,12 @@ weights: setup
 
 full-weights: setup
 	@$(BIN)/python -m course.stable_diffusion.fetch --name="$$NAME"
+
+plans: setup-teach
+	@$(BIN)/python tools/plans.py
+
+sheets: setup-teach
+	@$(BIN)/python tools/make_sheets.py
 
 bundle: setup-teach
 	@set -f; $(HERE) $(BIN)/python tools/bundle.py $$SYSTEMS
