@@ -23,6 +23,7 @@ body { font: 8.6pt/1.24 "DejaVu Sans", Arial, sans-serif; margin: 9mm 10mm; colo
 main.sheet { columns: 2; column-gap: 7mm; font-size: 9.8pt }
 main.sheet h2 { font-size: 12pt; margin-top: 4mm } main.sheet td { padding: .7mm 1mm }
 main.sheet td code, main.sheet table:last-of-type td { white-space: nowrap }
+main.sheet table:last-of-type { font-size: 9pt } p:has(+ ol) { break-after: avoid }
 h1 { font-size: 14pt; margin: 0 0 1.5mm; column-span: all }
 h2 { font-size: 10pt; margin: 2.5mm 0 1mm; break-after: avoid } ol, table { break-inside: avoid }
 p, ol { margin: 1mm 0 } ol { padding-left: 5mm }
