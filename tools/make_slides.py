@@ -34,7 +34,7 @@ ENDINGS = {"image/png": "png", "image/jpeg": "jpg"}
 
 
 def table():
-    """{notebook: list of [cell, title, sentence] or [..., "code" or "printed"]}."""
+    """{notebook: list of [cell, title, sentence] or [..., "code", "printed" or "text"]}."""
     return tomllib.loads(TABLE.read_text("utf-8"))
 
 
@@ -76,8 +76,16 @@ def shown(cell, how, name, folder):
         return f"```python\n{''.join(cell['source']).strip()}\n```"
     if how == "printed":
         printed = "".join("".join(output.get("text", "")) for output in cell["outputs"] if "text" in output)
-        return f"<pre>{html.escape(printed.strip())}</pre>"
-    return picture(cell, name, folder) or ""
+        lines = html.escape(printed.strip("\n"))
+        return f"<pre>{lines}</pre>"
+    if how == "text":
+        return ""
+    figure = picture(cell, name, folder)
+    if not figure:
+        raise SystemExit(
+            f"error: cell {cell['id']} of {name} has no stored figure; name another, or say code, printed or text"
+        )
+    return figure
 
 
 def slides(row, folder):
