@@ -67,7 +67,8 @@ python -m venv .venv
 ```
 
 Each notebook has exercises. Below the task stands a cell with `...` in it; put your answer there and run it. The check
-says "right", gives a hint, or says which part is right. There are no solutions in this edition.
+says "right", gives a hint, or says which part is right. There are no solutions in this edition. Longer tasks, if your
+teacher sets them, are in `teaching/assignments/`.
 
 Hand in the notebook itself, or the sheet with the same exercises in `exercises/`, under the name that it has. Each
 answer must run after the notebook's first code cell alone: what you made elsewhere goes into the answer's cell as well.
@@ -105,10 +106,18 @@ def student(folder):
         place = folder / row.path.relative_to(ROOT)
         place.parent.mkdir(parents=True, exist_ok=True)
         nbformat.write(sheets.for_students(row, notebook), place)
-        sheet = sheets.sheet(row, notebook, seed=0)
-        for cell in sheet.cells:
-            cell.source = re.sub("### BEGIN HIDDEN.*### END HIDDEN TESTS", "", cell.source, flags=re.S).rstrip()
+        sheet = without_tests(sheets.sheet(row, notebook, seed=0))
         nbformat.write(sheet, folder / "exercises" / f"{row.name}.ipynb")
+    for row in sheets.assignments():
+        copied([str(path.relative_to(ROOT)) for path in row.folder.glob("*.py")], folder)
+        nbformat.write(without_tests(sheets.read(row)), folder / row.path.relative_to(ROOT))
+
+
+def without_tests(notebook):
+    """The notebook without its hidden tests."""
+    for cell in notebook.cells:
+        cell.source = re.sub("### BEGIN HIDDEN.*### END HIDDEN TESTS", "", cell.source, flags=re.S).rstrip()
+    return notebook
 
 
 def packed_check(source):

@@ -9,6 +9,7 @@ exercises.csv (points and a remark for each exercise), grades.csv (nbgrader's ow
 import argparse
 import csv
 import os
+import re
 import shutil
 import sys
 import warnings
@@ -24,6 +25,7 @@ from traitlets.config import PyFileConfigLoader
 
 from course import ROOT
 
+REMOTE = re.compile(r'<script[^>]*src="http[^>]*>\s*</script>')
 FIELDS = ["student", "notebook", "exercise", "title", "points", "of", "remark"]
 
 
@@ -93,6 +95,8 @@ def release(api, row, notebook, out, seed):
     source = out / "source" / row.name
     source.mkdir(parents=True)
     nbformat.write(sheets.sheet(row, notebook, seed), source / f"{row.name}.ipynb")
+    for beside in row.folder.glob("*.py") if row in sheets.assignments() else ():
+        shutil.copy(beside, source)  # an assignment's judge, which nbgrader lays beside each submission
     said = api.generate_assignment(row.name, force=True)
     if not said["success"]:
         raise ValueError(f"nbgrader could not make the sheet of {row.name}:\n{said['log'] or said['error']}")
@@ -109,31 +113,31 @@ def graded(api, one, notebook, out):
     said = api.autograde(name, one.student, force=True)
     if said["success"]:
         said = api.generate_feedback(name, one.student, force=True)
+        for page in (out / "feedback" / one.student / name).glob("*.html"):  # nothing is loaded from elsewhere
+            page.write_text(REMOTE.sub("", page.read_text("utf-8")), "utf-8")
     if not said["success"]:
         (out / f"{one.student}-{name}.log").write_text(f"{said['error']}\n{said['log']}", "utf-8")
         remarks.append(f"nbgrader stopped; see {one.student}-{name}.log")
-    tasks = sheets.tasks(one.row, notebook)
     done = out / "autograded" / one.student / name / f"{name}.ipynb"
     cells = {cell.id: cell for cell in nbformat.read(done, as_version=4).cells} if done.exists() else {}
     with api.gradebook as book:
-        return [_row(book, one, task, cells, remarks) for task in tasks]
+        return [_row(book, one, part, cells, remarks) for part in sheets.graded(one.row, notebook)]
 
 
-def _row(book, one, task, cells, remarks):
-    names = [f"points-{i}-{task.cell}" for i in range(len(task.checks))]
-    grades = [book.find_grade(name, one.row.name, one.row.name, one.student) for name in names]
-    got = sum(grade.auto_score or 0.0 for grade in grades)
-    said = [text for text in remarks if task.cell in text or "answer's cell" not in text]
-    said += [_said(cells[name]) for name in (task.cell, *names) if name in cells]
+def _row(book, one, part, cells, remarks):
+    grades = [book.find_grade(name, one.row.name, one.row.name, one.student) for name in part.names]
+    said = [text for text in remarks if part.cell in text or "answer's cell" not in text]
+    said += [_said(cells[name]) for name in (part.cell, *part.names) if name in cells]
+    said += ["to be read by a person" for grade in grades if grade.needs_manual_grade]
     told = "; ".join(dict.fromkeys(filter(None, said)))
-    title = [one.student, one.row.name, task.number, task.title]
-    return dict(zip(FIELDS, [*title, round(got, 2), task.points, told]))
+    got = round(sum(grade.auto_score or 0.0 for grade in grades), 2)
+    return dict(zip(FIELDS, [one.student, one.row.name, part.number, part.title, got, part.points, told]))
 
 
 def _said(cell):
     """The check's verdict in the outputs of an answer's cell, and what stopped the cell, in one line."""
     lines = []
-    for output in cell.outputs:
+    for output in cell.get("outputs", []):
         if output.output_type == "stream" and not cell.metadata.nbgrader.get("grade"):
             verdicts = ("right:", "hint:", "not yet:", "to do:", "... this cell printed")
             lines += [line for line in output.text.splitlines() if line.startswith(verdicts)]

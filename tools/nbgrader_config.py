@@ -26,4 +26,3 @@ c.CarefulExecute.iopub_timeout = 10
 c.CarefulExecute.extra_arguments = ["--HistoryManager.hist_file=:memory:", "--log-level=ERROR"]
 c.LimitOutput.max_lines = 200
 c.ExecutePreprocessor.kernel_name = "python3"
-c.HTMLExporter.mathjax_url = ""

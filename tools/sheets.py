@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import nbformat
 
-from course import index
+from course import ROOT, index
 
 TITLE = re.compile(r"### Exercise ([\d.]+): (.+?) \(([^,]+), (\w+), (\d+) min")
 ABOUT_THE_SOLUTION = re.compile(r" ?The (?:folded )?cells? after the solution[^.]*\.")
@@ -39,6 +39,40 @@ class Task(NamedTuple):
     @property
     def points(self):
         return POINTS[self.difficulty]
+
+    @property
+    def names(self):
+        """The ids of the cells that give the points."""
+        return [f"points-{i}-{self.cell}" for i in range(len(self.checks))]
+
+
+def assignments():
+    """The assignments of `teaching/assignments/`, as rows like those of the index."""
+    found = sorted((ROOT / "teaching" / "assignments").glob("*/*.ipynb"))
+    return [index.Row(path.stem, path.stem.replace("_", " "), "an assignment", path.parent) for path in found]
+
+
+class Graded(NamedTuple):
+    """What gets points: a number and a title for the table, the answer's cell, the ids of the cells that give points."""
+
+    number: str
+    title: str
+    points: float
+    cell: str
+    names: list
+
+
+def graded(row, notebook):
+    """What in a notebook gets points, a list of `Graded`. An assignment has nbgrader's marks in its own cells."""
+    if row not in assignments():
+        return [Graded(task.number, task.title, task.points, task.cell, task.names) for task in tasks(row, notebook)]
+    found, last = [], None
+    for cell in notebook.cells:
+        mark = cell.metadata.get("nbgrader", {})
+        last = mark["grade_id"] if mark.get("solution") else last
+        if mark.get("grade"):
+            found.append(Graded(mark["grade_id"], "", mark["points"], last, [mark["grade_id"]]))
+    return found
 
 
 def read(row):
@@ -101,7 +135,12 @@ def for_students(row, notebook):
 
 
 def sheet(row, notebook, seed):
-    """The notebook that nbgrader starts from: set-up, tasks, stubs, and after each stub a hidden test for each check."""
+    """The notebook that nbgrader starts from: set-up, tasks, stubs, and after each stub a hidden test for each check.
+
+    An assignment is such a notebook as it stands.
+    """
+    if row in assignments():
+        return notebook
     found = tasks(row, notebook)
     title = nbformat.v4.new_markdown_cell(_title(notebook, found), id="title")
     made = nbformat.v4.new_notebook(metadata=notebook.metadata, cells=[title])
@@ -144,7 +183,7 @@ def _test(task, i, call, most):
         f"# Exercise {task.number}, points: {most:g}. Graded here with other numbers.\n"
         f"### BEGIN HIDDEN TESTS\nfrom course.check import grading\n\n{call}\n### END HIDDEN TESTS"
     )
-    name = f"points-{i}-{task.cell}"
+    name = task.names[i]
     mark = _mark(name, grade=True, locked=True, points=most)
     return nbformat.v4.new_code_cell(source, id=name[:64], metadata={"nbgrader": mark})
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import nbformat
+import sheets
 
 from course import index
 
@@ -32,11 +33,11 @@ def collect(folder):
             f"{str(folder)!r} holds no students; a folder is needed with one folder for each student, named as in your "
             "list, and in it the notebooks that the student handed in, such as ADA/01_gaussian_noise.ipynb"
         )
-    newest, remarks = {}, []
+    newest, remarks, known = {}, [], index.rows() + index.extras() + sheets.assignments()
     for student in students:
         files = [p for p in student.rglob("*.ipynb") if ".ipynb_checkpoints" not in p.parts]
         for path in sorted(files, key=lambda p: p.stat().st_mtime):
-            row = next((row for row in index.rows() + index.extras() if path.stem.startswith(row.name)), None)
+            row = next((row for row in known if path.stem.startswith(row.name)), None)
             if row is None:
                 remarks.append((student.name, f"{path.name} was left out: no notebook of the course is called so"))
                 continue
@@ -55,34 +56,26 @@ def fitted(sheet, path, shipped):
         cells = nbformat.read(path, as_version=4).cells
     except Exception as error:  # not JSON, not a notebook, not text
         return made, [f"the file cannot be read as a notebook ({type(error).__name__}: {str(error)[:80]})"]
-    answers, added = _sorted_out(cells, {cell.id for cell in sheet.cells}, shipped)
-    remarks = []
-    for cell in sheet.cells:
-        if not cell.metadata.get("nbgrader", {}).get("solution"):
-            continue
-        target = next(i for i, one in enumerate(made.cells) if one.id == cell.id)
-        if cell.id in answers:
-            made.cells[target].source = answers[cell.id]
-        else:
-            made.cells[target].source = MISSING
-            remarks.append(f"the answer's cell {cell.id} is missing")
-        made.cells[target + 1 : target + 1] = added.get(cell.id, [])
+    asked = [cell.id for cell in sheet.cells if cell.metadata.get("nbgrader", {}).get("solution")]
+    answers, added = _sorted_out(cells, asked, shipped | {cell.id for cell in sheet.cells})
+    remarks = [f"the answer's cell {name} is missing" for name in asked if name not in answers]
+    for name in asked:
+        target = next(i for i, one in enumerate(made.cells) if one.id == name)
+        made.cells[target].source = answers.get(name, MISSING)
+        made.cells[target + 1 : target + 1] = added.get(name, [])
     start = next(i for i, one in enumerate(made.cells) if one.id == "setup") + 1
     made.cells[start:start] = added.get(None, [])
     return made, remarks
 
 
-def _sorted_out(cells, ours, shipped):
-    """({answer: source}, {answer: the code cells added after it}): what is neither the sheet's nor the course's is added."""
+def _sorted_out(cells, asked, known):
+    """({answer: source}, {answer: the code cells added after it}): what is neither asked for nor known was added."""
     answers, added, last = {}, {}, None
     for cell in cells:
-        mark = cell.metadata.get("nbgrader", {})
-        name = mark.get("grade_id") or cell.get("id")
-        if name in ours and (mark.get("solution") or not mark):
-            if "points-" not in name and cell.cell_type == "code" and name != "setup":
-                answers.setdefault(name, cell.source)
-                last = name
-        elif name not in ours and name not in shipped and cell.cell_type == "code":
-            own = nbformat.v4.new_code_cell(cell.source)
-            added.setdefault(last, []).append(own)
+        name = cell.metadata.get("nbgrader", {}).get("grade_id") or cell.get("id")
+        if name in asked:
+            answers.setdefault(name, cell.source)
+            last = name
+        elif name not in known and cell.cell_type == "code":
+            added.setdefault(last, []).append(nbformat.v4.new_code_cell(cell.source))
     return answers, added

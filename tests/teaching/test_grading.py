@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import sys
 
 import nbformat
@@ -141,3 +142,35 @@ def test_a_folder_without_students_is_refused_in_words(tmp_path):
     with pytest.raises(ValueError, match="holds no gradebook.db"):
         grade.grade(tmp_path, tmp_path / "out")
     assert (tmp_path / "out" / "thesis.txt").exists()
+
+
+FEW = next(row for row in sheets.assignments() if row.name == "few_calls")
+
+
+def test_the_assignments_answer_gets_the_judges_points_and_a_cheat_none(tmp_path):
+    """The teacher's answer, as it stands in answer.md, reaches the bars on the seeds of the grading."""
+    answer = re.search(r"```python\n(.*?)```", (FEW.folder / "answer.md").read_text("utf-8"), re.S)[1]
+    greedy = "def sampler(denoiser, x_T, calls, generator):\n    return toy_ddpm.last(toy_ddpm.sample(denoiser, x_T, calls + 1))"
+    for student, source in (("ada", answer), ("ben", greedy)):
+        notebook = sheets.read(FEW)
+        written = {"sampler": source, "report-ladder": f"What {student} saw."}
+        for cell in notebook.cells:
+            cell.source = written.get(cell.id, cell.source)
+        (tmp_path / "in" / student).mkdir(parents=True)
+        nbformat.write(notebook, tmp_path / "in" / student / "few_calls.ipynb")
+    rows = {(row["student"], row["exercise"]): row for row in grade.grade(tmp_path / "in", tmp_path / "out")}
+    for calls, points in ((1, 4), (2, 8), (4, 8)):
+        assert rows["ada", f"points-{calls}-calls"]["points"] >= 0.9 * points
+        assert "TooManyCalls" in rows["ben", f"points-{calls}-calls"]["remark"]
+        assert rows["ben", f"points-{calls}-calls"]["points"] == 0
+    assert rows["ada", "report-ladder"]["remark"] == "to be read by a person"
+    assert rows["ada", "report-judge"]["remark"] == ""  # nothing was written, so nothing is to be read
+
+
+def test_the_share_of_the_points_is_0_at_the_rung_1_at_the_bar_and_half_at_their_geometric_mean():
+    sys.path.append(str(FEW.folder))
+    import fixed_judge as judge
+
+    for calls, (rung, bar) in judge.BARS.items():
+        assert [judge.share(calls, x) for x in (2 * rung, rung, bar, bar / 2)] == pytest.approx([0, 0, 1, 1])
+        assert judge.share(calls, (rung * bar) ** 0.5) == pytest.approx(0.5)
