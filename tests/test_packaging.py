@@ -20,7 +20,9 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 DISTRIBUTIONS = packages_distributions()  # of each module that can be imported here
 COMES_WITH = {"setuptools", "jupyter-core", "traitlets"}  # with pip; with nbgrader
 COMMANDS = {"jupyterlab", "ipykernel", "pytest-xdist", "nbval", "ruff"}  # used, but by name
-OWN = {"course"} | {path.stem for x in ("tests", "tools", "benchmarks", "hub") for path in (ROOT / x).rglob("*.py")}
+OWN = {"course"} | {
+    path.stem for x in ("tests", "tools", "benchmarks", "hub", "teaching") for path in (ROOT / x).rglob("*.py")
+}
 PAGES = {ROOT / "course" / name for name in ("viz.py", "widgets.py")}  # imported by notebooks alone
 
 
@@ -78,7 +80,9 @@ def test_what_is_imported_is_declared():
     assert set().union(*(found for path, found in package.items() if path not in PAGES)) <= RUN
     pages = set().union(*map(of_notebook, ALL), *map(package.get, PAGES))
     assert pages <= RUN | LAB
-    everything = set().union(pages, *of_files("course", "tests", "tools", "benchmarks", "hub", "book").values())
+    everything = set().union(
+        pages, *of_files("course", "tests", "tools", "benchmarks", "hub", "book", "teaching").values()
+    )
     assert everything <= RUN | LAB | DEV | TEACH | HUB | COMES_WITH
     assert everything | COMMANDS >= RUN | LAB | DEV  # and what nothing imports is not declared
 
