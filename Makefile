@@ -48,7 +48,7 @@ help:
 	@echo 'make book          the notebooks as a site in build/book/html/; SLIDERS=yes runs them first, so that sliders move there'
 	@echo 'make plans         the lesson plans as pages and as notebooks of their cells, into dist/plans/'
 	@echo 'make slides        slides of all notebooks, or ONLY="05 06", into dist/slides/'
-	@echo 'make sheets        the student sheet and the map of misconceptions as PDF, into dist/sheets/; needs Chromium'
+	@echo 'make sheets        student sheet, map of misconceptions and quizzes as PDF, into dist/sheets/; needs Chromium'
 	@echo 'make weights       train again what assets/weights/ holds'
 	@echo 'make full-weights  fetch Stable Diffusion v1.5, or NAME=...; says size and licence first, then asks'
 	@echo 'make test-browser  move a slider of every notebook in Chromium'

@@ -1,9 +1,10 @@
-"""The student sheet and the map of misconceptions as PDF, one A4 page each, in `dist/sheets/`: `make sheets`.
+"""The student sheet and the map of misconceptions as PDF, one A4 page each, and the quizzes, in `dist/sheets/`: `make sheets`.
 
 Markdown becomes a page, KaTeX sets its formulas from files on this disk, and Chromium prints it.
 """
 
 import shutil
+import tomllib
 from pathlib import Path
 
 import make_book
@@ -14,6 +15,7 @@ from playwright.sync_api import sync_playwright
 from course import ROOT
 
 SOURCES = [ROOT / "teaching" / name for name in ("sheet.md", "misconceptions.md")]
+QUIZZES = ROOT / "teaching" / "quizzes.toml"
 OUT = ROOT / "dist" / "sheets"
 KATEX = Path(sphinxcontrib.katex.__file__).parent  # katex.min.js and auto-render.min.js lie beside it
 
@@ -34,6 +36,9 @@ a.anchor-link { display: none }
 .katex { font-size: 1.05em }
 main.misconceptions { font-size: 8.5pt; line-height: 1.12 }
 main.misconceptions td:nth-child(3) { white-space: nowrap }
+main.quizzes, main.answers { font-size: 11pt } main.quizzes h2 { font-size: 14pt }
+main.quizzes h2 ~ h2 { break-before: page; padding-top: 9mm } main.quizzes li { margin-bottom: 22mm }
+main.answers li { margin-bottom: 2mm }
 """
 SET_FORMULAS = """renderMathInElement(document.body, {throwOnError: true, delimiters: [
   {left: "$$", right: "$$", display: true}, {left: "$", right: "$", display: false}]})"""
@@ -52,12 +57,25 @@ def katex_files(folder):
     )
 
 
-def page(source, head):
+def quizzes(answered):
+    """All quizzes as Markdown, for the class or, `answered`, for the one who asks."""
+    lines = []
+    for quiz in tomllib.loads(QUIZZES.read_text("utf-8"))["quiz"]:
+        lines += [f"## {quiz['title']}", ""]
+        for question in quiz["question"]:
+            number, cell = question["cell"].split()
+            told = f" **{question['answer']}** {question['why']} ({number} `{cell}`)" if answered else ""
+            lines.append(f"1. {question['ask']}{told}")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def page(name, markdown, head):
     """The HTML of one sheet."""
-    text = markdown2html(source.read_text("utf-8"))
+    text = markdown2html(markdown)
     return (
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{source.stem}</title>{head}<style>{LOOK}</style>'
-        f'<body><main class="{source.stem}">{text}</main><script>{SET_FORMULAS}</script></body></html>'
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{name}</title>{head}<style>{LOOK}</style>'
+        f'<body><main class="{name}">{text}</main><script>{SET_FORMULAS}</script></body></html>'
     )
 
 
@@ -70,15 +88,17 @@ def chromium(playwright):
 def main():
     OUT.mkdir(parents=True, exist_ok=True)
     head = katex_files(OUT / "katex")
+    texts = {source.stem: source.read_text("utf-8") for source in SOURCES}
+    texts |= {"quizzes": quizzes(answered=False), "answers": quizzes(answered=True)}
     with sync_playwright() as playwright:
         browser = chromium(playwright)
-        for source in SOURCES:
-            place = OUT / f"{source.stem}.html"
-            place.write_text(page(source, head), "utf-8")
+        for name, text in texts.items():
+            place = OUT / f"{name}.html"
+            place.write_text(page(name, text, head), "utf-8")
             tab = browser.new_page()
             tab.goto(place.as_uri(), wait_until="networkidle")
-            tab.pdf(path=OUT / f"{source.stem}.pdf", format="A4", print_background=True)
-            print(OUT / f"{source.stem}.pdf")
+            tab.pdf(path=OUT / f"{name}.pdf", format="A4", print_background=True)
+            print(OUT / f"{name}.pdf")
         browser.close()
 
 

@@ -59,6 +59,15 @@ def test_text_is_large_enough_and_nothing_comes_from_elsewhere(printed, name):
     assert formulas >= 4 and "$" not in left
 
 
+def test_quizzes_are_a_page_each_and_answers_stand_elsewhere(printed):
+    asked, told = (pypdf.PdfReader(printed / f"{name}.pdf").pages for name in ("quizzes", "answers"))
+    assert len(asked) == 7
+    texts = [" ".join(page.extract_text().split()) for page in asked]
+    assert all(f"{place + 1}. " in text[:20] for place, text in enumerate(texts))
+    why = "Variances of independent numbers add, and the sign is squared away."
+    assert why not in " ".join(texts) and why in " ".join(" ".join(page.extract_text().split()) for page in told)
+
+
 def test_the_shapes_are_those_that_notebook_10_prints():
     [cell] = [cell for cell in plans.cells_of("10_stable_diffusion") if cell["id"] == "shapes-at-every-arrow"]
     counted = re.findall(r"\[[\d, ]+\]", "".join("".join(out.get("text", "")) for out in cell["outputs"]))
