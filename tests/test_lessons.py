@@ -108,7 +108,7 @@ def test_a_path_without_what_it_needs_is_found():
     assert ("alpha-bar-decides", "eps", "film-strips-linear-and-cosine") in lacking(name, path)
 
 
-def test_errors_say_what_is_wrong_and_what_is_there():
+def test_errors_say_what_is_wrong_and_what_is_there(monkeypatch, tmp_path):
     with pytest.raises(plans.PlanError, match="no cell 'sampel'"):
         plans.pick("06_samplers", ["title", "sampel"])
     with pytest.raises(plans.PlanError, match="'title' comes after 'setup'|'setup' comes after 'title'"):
@@ -117,6 +117,10 @@ def test_errors_say_what_is_wrong_and_what_is_there():
         plans.load("three_hour_lab")
     with pytest.raises(plans.PlanError, match="no notebook '6'"):
         plans.cells_of("6")
+    monkeypatch.setattr(plans, "PLANS", tmp_path)
+    (tmp_path / "odd.toml").write_text('[[session]]\n[[session.block]]\ntitle = "x"\ndrops = []\n')
+    with pytest.raises(plans.PlanError, match="odd.toml: a block has no drops; it may have .*drop"):
+        plans.load("odd")
 
 
 def test_the_page_numbers_cells_as_jupyterlab_does():

@@ -63,7 +63,9 @@ def distribution(module):
     """What brings a module; of several that share a name such as `sphinxcontrib`, the one that is called like the whole."""
     top = module.split(".")[0]
     if top not in DISTRIBUTIONS:  # not installed here, as [teach] and [hub] need not be
-        return CALLED_OTHERWISE.get(plain(module), plain(module))
+        declared = RUN | LAB | DEV | TEACH | HUB
+        whole = CALLED_OTHERWISE.get(plain(module), plain(module))
+        return whole if whole in declared else plain(top)
     shared = list(map(plain, DISTRIBUTIONS[top]))
     return plain(module) if plain(module) in shared else shared[0]
 

@@ -20,6 +20,7 @@ from course import ROOT, index
 
 PLANS = ROOT / "teaching" / "plans"
 TEXTS = ("say", "run", "skip", "ask", "late")  # of a block, in the order of the page
+ENTRIES = ["title", "minutes", "talk", "notebook", "read", "only_run", "drop", *TEXTS]  # all that a block may have
 
 
 class PlanError(ValueError):
@@ -31,11 +32,17 @@ def names():
 
 
 def load(name):
-    """One plan as a dict. Raises PlanError for a name that is none."""
+    """One plan as a dict. Raises PlanError for a name that is none, and for a block with an entry that no block has."""
     path = PLANS / f"{name}.toml"
     if not path.exists():
         raise PlanError(f"there is no plan {name!r} in {PLANS.name}/; there are {', '.join(names())}")
-    return tomllib.loads(path.read_text("utf-8"))
+    plan = tomllib.loads(path.read_text("utf-8"))
+    for block in blocks(plan):
+        if odd := block.keys() - ENTRIES:
+            raise PlanError(
+                f"{path.name}: a block has no {' and no '.join(sorted(odd))}; it may have {', '.join(ENTRIES)}"
+            )
+    return plan
 
 
 def blocks(plan):
