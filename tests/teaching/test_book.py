@@ -196,7 +196,7 @@ def test_other_code_means_other_frames(tmp_path, monkeypatch):
 # ---------------------------------------------------------------- in a browser, from the disk, without a network
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # an open browser is in the way of every other loop of events
 def browser():
     sync_api = pytest.importorskip("playwright.sync_api")
     with sync_api.sync_playwright() as p:
