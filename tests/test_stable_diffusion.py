@@ -411,6 +411,8 @@ def test_in_half_precision_a_seed_means_what_it_means_to_diffusers(dtype, share)
     half = stable_diffusion.load("mini", "cpu", quiet=True, dtype=dtype)
     prompts, sources = ["a dog", "a cat"], stable_diffusion.generators([3, 4])
     pipe = stable_diffusion.as_pipeline(half)
+    drawn = pipe.prepare_latents(2, 4, 64, 64, half.unet.dtype, "cpu", stable_diffusion.generators([3, 4]))
+    assert torch.equal(stable_diffusion.starting_noise(half, [3, 4]), drawn.float())
     theirs = pipe(prompts, generator=sources, num_inference_steps=5, output_type="latent").images.float()
     ours = toy_ddpm.last(stable_diffusion.walk(half, prompts, [3, 4], steps=5))
     assert 0 < (ours - theirs).norm() / theirs.norm() < share  # 0 would be float32

@@ -135,7 +135,7 @@ def generators(seeds):
 def noise(sd, sources, size=None):
     """Standard normal latents `[B, 4, h, w]`, one from each generator; size: (H, W) in pixels, default the model's own.
 
-    Drawn in the U-Net's number format, as in diffusers: from one seed float16 gets other noise than float32.
+    Drawn in the U-Net's number format, as in diffusers: some versions of PyTorch (2.11) give float16 other noise from a seed.
     Raises ValueError where the size is not a multiple of 8, and on other sources.
     """
     given.check_sources(sources)
