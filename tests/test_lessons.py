@@ -124,9 +124,9 @@ def test_errors_say_what_is_wrong_and_what_is_there(monkeypatch, tmp_path):
 
 
 def test_the_page_numbers_cells_as_jupyterlab_does():
-    """The second code cell of 06 is the helper of its first figure; its text cells have no number."""
+    """The second code cell of 06 is the helper of its first figure; its text cells are found by their headings."""
     shown = plans.numbers("06_samplers")
-    assert (shown["setup"], shown["draw-digits"], shown["title"]) == ("[1]", "[2]", "text")
+    assert (shown["setup"], shown["draw-digits"], shown["title"]) == ("[1]", "[2]", 'text under "06. Samplers"')
     page = plans.page(plans.load("two_hour_lab"))
     assert "[1] to [6] (`title..a-thousand-calls`)" in page
     assert "### 0:48 Training, live (34 minutes)" in page

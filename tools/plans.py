@@ -11,6 +11,7 @@ proofs (cells tagged `claims`) belong to a path only if they are named alone.
 
 import argparse
 import json
+import re
 import tomllib
 from pathlib import Path
 
@@ -19,6 +20,7 @@ import nbformat
 from course import ROOT, index
 
 PLANS = ROOT / "teaching" / "plans"
+ORDER = "Run all cells that a block names in the notebook's order, those to be only run among them."
 TEXTS = ("say", "run", "skip", "ask", "late")  # of a block, in the order of the page
 ENTRIES = ["title", "minutes", "talk", "notebook", "read", "only_run", "drop", *TEXTS]  # all that a block may have
 
@@ -97,10 +99,15 @@ def minutes(block, late=False):
 
 
 def numbers(notebook):
-    """What JupyterLab shows beside the cells of the shipped notebook: {id: "[7]"}, and "text" for text."""
-    shown = {}
+    """How to find the cells of the shipped notebook: {id: "[7]"} for code, {id: 'text under "1. Ink"'} for text."""
+    shown, heading = {}, ""
     for cell in cells_of(notebook):
-        shown[cell["id"]] = f"[{cell['execution_count']}]" if cell["cell_type"] == "code" else "text"
+        heading = (re.findall(r"^#+ (.+)$", "".join(cell["source"]), re.M) if cell["cell_type"] != "code" else [])[
+            :1
+        ] or heading
+        shown[cell["id"]] = (
+            f"[{cell['execution_count']}]" if cell["cell_type"] == "code" else f'text under "{heading[0]}"'
+        )
     return shown
 
 
@@ -123,7 +130,7 @@ def notebooks(plan, late=False):
 
 def page(plan):
     """The plan as Markdown for people."""
-    lines = [f"# {plan['title']}", "", plan["about"], ""]
+    lines = [f"# {plan['title']}", "", plan["about"], "", ORDER, ""]
     for session in plan["session"]:
         lines += [f"## {session['title']} ({session['minutes']} minutes)", ""]
         if home := session.get("home"):
@@ -164,8 +171,9 @@ def _ranges(block, ranges):
     """Ranges of ids with the numbers of their first and last code cells."""
     shown, said = numbers(block["notebook"]), []
     for words in ranges:
-        counts = [shown[name] for name in pick(block["notebook"], [words]) if shown[name] != "text"]
-        count = f"{counts[0]} to {counts[-1]}" if len(counts) > 1 else (counts or ["text"])[0]
+        counts = [shown[name] for name in pick(block["notebook"], [words]) if shown[name][0] == "["]
+        text = shown[words.split("..")[0]]
+        count = f"{counts[0]} to {counts[-1]}" if len(counts) > 1 else (counts or [text])[0]
         said.append(f"{count} (`{words}`)")
     return ", ".join(said)
 
