@@ -8,12 +8,11 @@ course's judge, divided by that of as many real training digits. 1 is as near as
 
 import json
 import math
-import statistics
 from functools import cache
 
 import torch
 
-from course import data, device, judges, metrics, toy_ddpm, weights
+from course import assigned, data, device, judges, metrics, toy_ddpm, weights
 
 DIGITS = 500
 CALLS = (1, 2, 4)
@@ -21,26 +20,6 @@ CALLS = (1, 2, 4)
 # take. Both are means of three seeds; the full mark lies 8 per cent above what the teacher's own answer reached.
 BARS = {1: (221.2, 114.0), 2: (10.9, 6.8), 4: (2.24, 1.7)}
 LABELS_READ = 0.95  # at 4 calls, this share of the digits must be read as asked
-
-
-class TooManyCalls(RuntimeError):
-    """More calls of the network than were allowed."""
-
-
-class Counted:
-    """A denoiser that counts: a call for all rows is one call, and half of the rows is half a call."""
-
-    def __init__(self, denoiser, rows, calls):
-        self.denoiser, self.rows, self.left = denoiser, rows, calls
-        self.schedule = denoiser.schedule
-
-    @torch.no_grad()
-    def __call__(self, x_t, t):
-        """x_t `[B, 1, 28, 28]` at level t to (x_0_hat, eps_hat). Raises TooManyCalls."""
-        self.left -= len(x_t) / self.rows
-        if self.left < -1e-9:
-            raise TooManyCalls("the sampler asked the network more often than `calls` allows")
-        return self.denoiser(x_t, t)
 
 
 @cache
@@ -56,6 +35,7 @@ def _fixed():
     return weights.load("digit-unet"), judge, metrics.in_batches(judge.features, test.images), floor
 
 
+@torch.no_grad()
 def evaluate(sampler, calls, seed):
     """{"ratio", "labels"} of 500 digits drawn by `sampler(denoiser, x_T, calls, generator)` from one seed.
 
@@ -65,24 +45,16 @@ def evaluate(sampler, calls, seed):
     network, judge, test, floor = _fixed()
     labels = torch.arange(DIGITS) % 10
     x_T = torch.randn(DIGITS, 1, 28, 28, generator=torch.Generator().manual_seed(seed))
-    allowed = Counted(network.given(labels), DIGITS, calls)
+    allowed = assigned.Counted(network.given(labels), DIGITS, calls)
     x_0 = sampler(allowed, x_T.clone(), calls, torch.Generator().manual_seed(seed + 1))
-    if not isinstance(x_0, torch.Tensor) or x_0.shape != x_T.shape or not x_0.isfinite().all():
-        raise ValueError(
-            f"a sampler returns finite pictures {list(x_T.shape)}; got {str(getattr(x_0, 'shape', type(x_0)))}"
-        )
-    x_0 = x_0.detach().float().clamp(-1, 1)
+    x_0 = assigned.pictures_or_error(x_0, like=x_T)
     distance = metrics.frechet_distance(metrics.in_batches(judge.features, x_0), test)
     return {"ratio": distance / floor, "labels": metrics.accuracy(judge, x_0, labels)}
 
 
 def several(sampler, calls, seeds=(0, 1, 2)):
-    """Mean and spread over seeds: {"calls", "ratio", "spread", "labels"}, the spread a standard deviation."""
-    found = [evaluate(sampler, calls, seed) for seed in seeds]
-    ratios = [one["ratio"] for one in found]
-    spread = statistics.stdev(ratios) if len(ratios) > 1 else 0.0
-    labels = statistics.fmean(one["labels"] for one in found)
-    return {"calls": calls, "ratio": statistics.fmean(ratios), "spread": spread, "labels": labels}
+    """Means over seeds, and their standard deviations: {"ratio", "labels", "spread of ratio", "spread of labels"}."""
+    return assigned.several(lambda seed: evaluate(sampler, calls, seed), seeds)
 
 
 def share(calls, ratio):
@@ -122,4 +94,5 @@ if __name__ == "__main__":
     for name, sampler in LADDER.items():
         for calls in CALLS:
             found = several(sampler, calls)
-            print(json.dumps({"sampler": name, **{key: round(value, 3) for key, value in found.items()}}), flush=True)
+            rounded = {key: round(value, 3) for key, value in found.items()}
+            print(json.dumps({"sampler": name, "calls": calls, **rounded}), flush=True)
