@@ -1,6 +1,7 @@
 """What is imported is declared, the lists of packages agree, and make hands on what a user typed."""
 
 import ast
+import contextlib
 import json
 import os
 import re
@@ -8,10 +9,11 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from importlib.metadata import packages_distributions
+from importlib.metadata import PackageNotFoundError, metadata, packages_distributions
 
 import pytest
 from notebook_files import ALL, ROOT, code_cells, source
+from packaging.specifiers import SpecifierSet
 
 from course import index, weights
 from course.train import staging
@@ -90,6 +92,20 @@ def test_what_is_imported_is_declared():
     )
     assert everything <= RUN | LAB | DEV | TEACH | HUB | COMES_WITH
     assert everything | COMMANDS >= RUN | LAB | DEV  # and what nothing imports is not declared
+
+
+def test_what_was_proved_takes_the_oldest_python_that_is_allowed():
+    """Debian 12 has Python 3.11.2; a package that wants 3.11.5 would end `make lab` there."""
+    oldest = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["requires-python"].removeprefix(
+        ">="
+    )
+    names = [line.split("==")[0] for line in (ROOT / "constraints.txt").read_text("utf-8").splitlines() if "==" in line]
+    wanted = {}
+    for name in names:
+        with contextlib.suppress(PackageNotFoundError):  # the teaching extras, where they are not installed
+            wanted[name] = metadata(name)["Requires-Python"]
+    assert len(wanted) > 100
+    assert {name: asked for name, asked in wanted.items() if asked and f"{oldest}.0" not in SpecifierSet(asked)} == {}
 
 
 def test_imports_are_found_wherever_they_stand():

@@ -20,7 +20,6 @@ from course import ROOT, data, mnist
 
 STICK = ROOT / "dist" / "stick"
 PYTHON = "3.11"  # constraints.txt was proved on it
-PATCH = "5"  # the oldest of it that the proved packages take
 CPU_BUILDS = (
     "https://download.pytorch.org/whl/cpu"  # PyTorch without CUDA for Linux; elsewhere the package index has no other
 )
@@ -63,7 +62,7 @@ def resolve(system, python, list_of_packages, cpu):
     """Write the packages, with versions, that `pip install .[lab]` means on that system. cpu: take PyTorch's CPU builds."""
     command = [
         sys.executable, "-m", "uv", "pip", "compile", "--quiet", "--no-header", "--no-annotate", "--extra", "lab",
-        "--constraint", ROOT / "constraints.txt", "--python-platform", SYSTEMS[system].uv, "--python-version", f"{python}.{PATCH}",
+        "--constraint", ROOT / "constraints.txt", "--python-platform", SYSTEMS[system].uv, "--python-version", f"{python}.0",
         *(["--torch-backend", "cpu"] if cpu else []), "-o", list_of_packages, ROOT / "pyproject.toml",
     ]  # fmt: skip
     run(*command, env=os.environ | {"MACOSX_DEPLOYMENT_TARGET": "14.0"})  # the oldest that PyTorch has wheels for
@@ -74,7 +73,7 @@ def fetch_wheels(system, python, folder, list_of_packages, cpu):
     platforms = [word for tag in SYSTEMS[system].wheels for word in ("--platform", tag)]
     index = ["--extra-index-url", CPU_BUILDS] if cpu else []
     run(sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:", "--implementation", "cp",
-        "--python-version", f"{python}.{PATCH}", *platforms, *index, "--dest", folder, "--requirement", list_of_packages)  # fmt: skip
+        "--python-version", f"{python}.0", *platforms, *index, "--dest", folder, "--requirement", list_of_packages)  # fmt: skip
 
 
 def course_wheel(folder):
@@ -111,7 +110,7 @@ def copy_made(stick):
 
 def instructions(stick, python, size):
     """The one page and the checker."""
-    text = (ROOT / "tools" / "stick.txt").read_text("utf-8").replace("PATCH", PATCH).replace("VERSION", python)
+    text = (ROOT / "tools" / "stick.txt").read_text("utf-8").replace("VERSION", python)
     (stick / "README.txt").write_text(text.replace("DISK", f"{size:.0f} GB"), "utf-8", newline="\r\n")
     shutil.copy(ROOT / "tools" / "stick_check.py", stick / "check.py")
 
