@@ -1,0 +1,44 @@
+"""What the judges of `teaching/assignments/` share: a denoiser that counts its calls, and means over seeds."""
+
+import statistics
+
+
+class TooManyCalls(RuntimeError):
+    """More calls of the network than were allowed."""
+
+
+class Counted:
+    """A denoiser that counts: a call for all rows is one call, and half of the rows is half a call.
+
+    A call whose input has requires_grad is three, since the way back through the network costs twice the way there.
+    """
+
+    def __init__(self, denoiser, rows, calls):
+        self.denoiser, self.rows, self.left = denoiser, rows, calls
+        self.schedule = denoiser.schedule
+
+    def __call__(self, x_t, t):
+        """x_t `[B, 1, 28, 28]` at level t to (x_0_hat, eps_hat). Raises TooManyCalls."""
+        self.left -= len(x_t) / self.rows * (3 if x_t.requires_grad else 1)
+        if self.left < -1e-9:
+            raise TooManyCalls("the network was asked more often than `calls` allows")
+        return self.denoiser(x_t, t)
+
+
+def pictures_or_error(x_0, like):
+    """What a student's function returned, clipped to [-1, 1]. Raises ValueError unless it is finite and shaped as `like`."""
+    if not hasattr(x_0, "isfinite") or x_0.shape != like.shape or not x_0.isfinite().all():
+        raise ValueError(
+            f"finite pictures {list(like.shape)} are needed; got {list(getattr(x_0, 'shape', [])) or type(x_0)}"
+        )
+    return x_0.detach().float().clamp(-1, 1)
+
+
+def several(evaluate, seeds):
+    """Means over seeds of the dicts that `evaluate(seed)` returns, and for each entry its standard deviation, "spread of ..."."""
+    found = [evaluate(seed) for seed in seeds]
+    columns = {name: [one[name] for one in found] for name in found[0]}
+    means = {name: statistics.fmean(values) for name, values in columns.items()}
+    return means | {
+        f"spread of {name}": statistics.stdev(values) if len(values) > 1 else 0.0 for name, values in columns.items()
+    }
