@@ -36,7 +36,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check $(LIMITS
 PYTEST := $(HERE) OMP_NUM_THREADS=1 COURSE_THREADS=1 $(BIN)/pytest -q -n "$$JOBS" --dist loadscope
 
 .PHONY: help setup setup-teach jobs lab test test-teaching test-without-data test-browser release demo notebooks book
-.PHONY: editions grade bundle plans slides sheets weights full-weights clean
+.PHONY: editions grade marks bundle plans slides sheets weights full-weights clean
 
 help:
 	@echo 'make lab           open the course in JupyterLab; LAB="--ip=0.0.0.0" hands it more flags'
@@ -55,6 +55,7 @@ help:
 	@echo 'make bundle        dist/stick/, a workshop without Wi-Fi; SYSTEMS="linux windows macos" chooses'
 	@echo 'make editions      the course without solutions, and with all answers for teachers, into dist/ or OUT=folder'
 	@echo 'make grade         grade SUBMITTED=folder, with one folder a student, into runs/graded/ or OUT=folder'
+	@echo 'make marks         enter the points that you wrote into by_hand.csv there, and write tables and feedback anew'
 	@echo 'make setup         only the environment in $(VENV); TORCH=cpu without CUDA, PYTHON=python3.12 by another Python'
 	@echo 'make clean         remove that environment'
 
@@ -149,6 +150,9 @@ editions: setup-teach
 
 grade: setup-teach
 	@$(HERE) $(BIN)/python tools/grade.py $${OUT:+--out="$$OUT"} -- "$$SUBMITTED"
+
+marks: setup-teach
+	@$(HERE) $(BIN)/python tools/grade.py --marks $${OUT:+--out="$$OUT"}
 
 clean:
 	rm -rf $(VENV)

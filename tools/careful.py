@@ -9,38 +9,70 @@ from jupyter_core.utils import run_sync
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from nbformat.v4 import new_output
 from nbgrader.preprocessors import Execute
-from nbgrader.utils import is_grade
-from traitlets import Integer
+from nbgrader.utils import is_grade, is_solution
 
 ENDS = (CellTimeoutError, DeadKernelError)
+NOT_RUN = "skip-execution"  # nbclient's tag for a cell that is shown as it was handed in
+
+
+class Room:
+    """What one cell may leave behind: characters of text, and characters of pictures (2 MB as base64)."""
+
+    def __init__(self, text=100_000, pictures=2_700_000):
+        self.left = {"text": text, "pictures": pictures}
+
+    def take(self, output):
+        """What of `output`, a message's content or an output, fits: all of it, a text that was cut, or None."""
+        data = output.get("data", {})
+        what = "pictures" if any(kind.startswith("image/") for kind in data) else "text"
+        before, size = self.left[what], len(json.dumps(data)) if data else len(output.get("text", ""))
+        self.left[what] = before - size
+        if self.left[what] >= 0:
+            return output
+        if before < 0:
+            return None
+        said = "... this cell printed more than 100000 characters, or showed more than 2 MB; the rest was dropped\n"
+        return f"{output.get('text', '')[:before]}\n{said}"
+
+
+def within_room(outputs):
+    """The outputs of a cell as it was handed in, up to what a cell may leave behind."""
+    room, kept = Room(), []
+    for output in outputs:
+        taken = room.take(output)
+        if taken is not None:
+            kept.append(new_output("stream", text=taken) if isinstance(taken, str) else output)
+    return kept
 
 
 class CarefulExecute(Execute):
     """Runs every cell, with a limit on what a cell may leave behind, and a new kernel where the old one is lost."""
 
-    max_output = Integer(100_000, help="characters that a cell may print or show; the rest is dropped").tag(config=True)
-
     def preprocess(self, nb, resources=None, km=None):
-        self.ran, self.lost, self.printed = [], None, {}
+        self.ran, self.lost, self.rooms = [], None, {}
         self.timeout_func = lambda cell: max(600, self.timeout) if cell.get("id") == "setup" else self.timeout
         return super().preprocess(nb, resources, km)
 
     def preprocess_cell(self, cell, resources, index):
+        if cell.cell_type != "code" or NOT_RUN in cell.metadata.get("tags", []):
+            return cell, resources
         if is_grade(cell) and self.lost:
             cell.outputs = [_error(self.lost, "The answer's cell did not come to an end, so it was not asked.")]
             return cell, resources
-        if cell.cell_type == "code" and not is_grade(cell):
+        if is_solution(cell):
             self.lost = None
+        ended = None
         try:
             cell, resources = super().preprocess_cell(cell, resources, index)
         except ENDS as error:
-            cell.outputs.append(_error(type(error).__name__, "The kernel was lost here, and a new one was started."))
-            self.lost = type(error).__name__
+            ended = type(error).__name__
+            cell.outputs.append(_error(ended, "The kernel was lost here, and a new one was started."))
             self.start_again()
-            return cell, resources
-        if any(output.get("ename") == "CellTimeoutError" for output in cell.get("outputs", [])):
-            self.lost = "CellTimeoutError"
-        elif cell.cell_type == "code" and not is_grade(cell):
+        if any(output.get("ename") == "CellTimeoutError" for output in cell.outputs):
+            ended = "CellTimeoutError"
+        if ended and is_solution(cell):
+            self.lost = ended
+        elif not ended and not is_grade(cell):
             self.ran.append((index, cell))
         return cell, resources
 
@@ -50,22 +82,20 @@ class CarefulExecute(Execute):
         run_sync(self.km.restart_kernel)(now=True)
         self.start_new_kernel_client()
         for index, cell in self.ran:
-            self.printed[index] = 0
+            self.rooms.pop(index, None)
             self.execute_cell(cell, index)
 
     def process_message(self, msg, cell, cell_index):
         """Keep of a cell's output what is within the limit, and say once that there was more."""
+        if msg["msg_type"] == "clear_output":
+            self.rooms.pop(cell_index, None)
         if msg["msg_type"] in ("stream", "display_data", "execute_result"):
-            content = msg["content"]
-            before = self.printed.get(cell_index, 0)
-            size = len(content["text"]) if msg["msg_type"] == "stream" else len(json.dumps(content.get("data", {})))
-            self.printed[cell_index] = before + size
-            if before > self.max_output:
+            taken = self.rooms.setdefault(cell_index, Room()).take(msg["content"])
+            if taken is None:
                 return None
-            if before + size > self.max_output:
-                kept = content.get("text", "")[: self.max_output - before]
-                said = f"{kept}\n... this cell printed or showed more than {self.max_output} characters; the rest was dropped\n"
-                msg = {**msg, "msg_type": "stream", "content": {"name": "stdout", "text": said}}
+            if isinstance(taken, str):  # nbformat reads the type in the header
+                kind = {"msg_type": "stream", "header": {**msg["header"], "msg_type": "stream"}}
+                msg = {**msg, **kind, "content": {"name": "stdout", "text": taken}}
         return super().process_message(msg, cell, cell_index)
 
 

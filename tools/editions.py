@@ -68,10 +68,12 @@ python -m venv .venv
 
 Each notebook has exercises. Below the task stands a cell with `...` in it; put your answer there and run it. The check
 says "right", gives a hint, or says which part is right. There are no solutions in this edition. Longer tasks, if your
-teacher sets them, are in `teaching/assignments/`.
+teacher sets them, are in `teaching/assignments/`. They need MNIST: `.venv/bin/python -m course.data` fetches it into
+`data/`, or into the folder that the environment variable COURSE_DATA names. Whoever has MNIST sets COURSE_DATA to it.
 
 Hand in the notebook itself, or the sheet with the same exercises in `exercises/`, under the name that it has. Each
 answer must run after the notebook's first code cell alone: what you made elsewhere goes into the answer's cell as well.
+An assignment has its own rules for that, in its notebook.
 """
 
 

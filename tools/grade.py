@@ -1,13 +1,15 @@
-"""Grade what students handed in, by nbgrader: `make grade SUBMITTED=folder`, or
+"""Grade what students handed in, by nbgrader: `make grade SUBMITTED=folder`, then `make marks`; or
 
     python tools/grade.py SUBMITTED [--out OUT] [--seed N] [--timeout SECONDS]
+    python tools/grade.py --marks [--out OUT]
 
 OUT gets nbgrader's folders (source, release, submitted, autograded, feedback) and gradebook.db, and besides
-exercises.csv (points and a remark for each exercise), grades.csv (nbgrader's own) and report.txt.
+exercises.csv (points and a remark for each exercise), by_hand.csv (what a person reads), grades.csv and report.txt.
+What was graded into OUT before stays, but for the notebooks that are graded again. --marks enters the points of
+by_hand.csv, and writes the tables and the pages of feedback anew.
 """
 
 import argparse
-import csv
 import os
 import re
 import shutil
@@ -18,56 +20,169 @@ from pathlib import Path
 import nbformat
 import sheets
 import submissions
+import tables
 from nbgrader.apps import NbGraderAPI
 from nbgrader.coursedir import CourseDirectory
-from nbgrader.plugins import CsvExportPlugin
 from traitlets.config import PyFileConfigLoader
 
 from course import ROOT
 
 REMOTE = re.compile(r'<script[^>]*src="http[^>]*>\s*</script>')
-FIELDS = ["student", "notebook", "exercise", "title", "points", "of", "remark"]
+TO_READ = "to be read by a person"
+NOT_KNOWN = "only the set-up cell, the answers and cells that were added are run"
 
 
 def main(words):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("submitted", help="a folder with one folder for each student")
-    parser.add_argument("--out", default=str(ROOT / "runs" / "graded"), help="default: runs/graded, which is emptied")
+    parser.add_argument("submitted", nargs="?", help="a folder with one folder for each student")
+    parser.add_argument("--marks", action="store_true", help="enter the points of by_hand.csv; nothing is run")
+    parser.add_argument("--out", default=str(ROOT / "runs" / "graded"), help="default: runs/graded")
     parser.add_argument("--seed", type=int, default=1, help="from which the hidden numbers are drawn; 1 or more")
     parser.add_argument("--timeout", type=int, default=120, help="seconds that a cell may take")
     asked = parser.parse_args(words)
     here = Path(os.environ.get("PWD", "."))  # where make was called
+    out = here / asked.out
     try:
-        rows = grade(here / asked.submitted, here / asked.out, asked.seed, asked.timeout)
+        if not asked.marks and not asked.submitted:
+            raise ValueError("name the folder with one folder for each student: make grade SUBMITTED=folder")
+        if asked.seed < 1:
+            raise ValueError(f"--seed is {asked.seed}, but 1 or more is needed")
+        rows = marks(out) if asked.marks else grade(here / asked.submitted, out, asked.seed, asked.timeout)
     except ValueError as error:
         raise SystemExit(f"error: {error}") from None
-    print((here / asked.out / "report.txt").read_text("utf-8"))
-    print(f"{len(rows)} exercises graded; look into {asked.out}")
+    print((out / "report.txt").read_text("utf-8"))
+    print(f"{sum(bool(row['exercise']) for row in rows)} exercises; look into {asked.out}")
+    if unread := sum(row["points"] is None for row in rows):
+        print(f"{unread} answers are to be read: enter their points into by_hand.csv there, then `make marks`")
+    if tables.failed(rows):
+        raise SystemExit(1)
 
 
 def grade(submitted, out, seed=1, timeout=120):
     """Grade a folder of submissions into the folder `out`. Returns the rows of exercises.csv, a list of dicts.
 
-    Raises ValueError where nothing can be graded, or where `out` holds something that is not an earlier grading.
+    Raises ValueError where nothing can be graded, where `out` holds something that is not an earlier grading, or where
+    the by_hand.csv in it cannot be read; then nothing was changed.
     """
     found, remarks = submissions.collect(submitted)
     if not found:
         raise ValueError(
-            f"no notebook of the course is in {str(submitted)!r}: {'; '.join(text for _, text in remarks)}"
+            f"no notebook of the course is in {str(submitted)!r}: {'; '.join(text for *_, text in remarks)}"
         )
-    _empty(out)
-    _before("PYTHONPATH", ROOT)  # for the kernels: this course and no other that is installed
-    _before("PATH", Path(sys.executable).parent)  # nbgrader calls alembic by name
-    warnings.filterwarnings("ignore", "Object of type")  # SQLAlchemy, of nbgrader's tables
+    if out.exists() and any(out.iterdir()) and not (out / "gradebook.db").exists():
+        raise ValueError(f"{str(out)!r} is not empty and holds no gradebook.db; name a new folder with OUT=")
     api = nbgrader(out, timeout)
-    rows = []
+    before = tables.exercises(out)
+    hand = hand_lines(api, before, out) if before else {}
+    rows = [_left_out(*one) for one in remarks]
     for row in {one.row.name: one.row for one in found}.values():
         notebook = sheets.read(row)
         release(api, row, notebook, out, seed)
         for one in (one for one in found if one.row == row):
-            rows += graded(api, one, notebook, out)
-    write(rows, remarks, api, out)
+            new, same = graded(api, one, notebook, out)
+            rows += new
+            hand |= {tables.key(row): _line(row, hand.get(tables.key(row)), same) for row in new if row["by_hand"]}
+    pairs = {(row["student"], row["notebook"]) for row in rows}
+    students = {row["student"] for row in rows}
+    kept = [row for row in before if (row["student"], row["notebook"]) not in pairs]
+    kept = [row for row in kept if row["exercise"] or row["student"] not in students]  # what was left out before
+    return finish(api, kept + rows, hand, pairs, out)
+
+
+def marks(out):
+    """Enter the points of by_hand.csv. Returns the rows of exercises.csv. Raises ValueError, and changes nothing, where they are not right."""
+    rows = tables.exercises(out)
+    if not rows or not (out / "gradebook.db").exists():
+        raise ValueError(
+            f"nothing was graded into {str(out)!r}; `make grade SUBMITTED=folder` comes first, with the same OUT="
+        )
+    api = nbgrader(out, 120)
+    hand = hand_lines(api, rows, out)
+    return finish(api, rows, hand, {(student, notebook) for student, notebook, _ in hand}, out)
+
+
+def hand_lines(api, rows, out):
+    """{key of a row: line of by_hand.csv} for all that is read by a person; where it has no points, those of the gradebook."""
+    read = [(row.name, part.number) for row in sheets.assignments() for part in sheets.graded(row, sheets.read(row))
+            if part.by_hand]  # fmt: skip
+    rows = [row for row in rows if (row["notebook"], row["exercise"]) in read]
+    lines = tables.by_hand(out, rows)
+    with api.gradebook as book:
+        for row in rows:
+            line = lines.setdefault(tables.key(row), _line(row))
+            if line["points"] is None and not tables.failed([row]):
+                line["points"] = _grade(book, row).manual_score  # given in nbgrader's Formgrader
+    return lines
+
+
+def _grade(book, row):
+    return book.find_grade(row["exercise"], row["notebook"], row["notebook"], row["student"])
+
+
+def _line(row, before=None, same=False):
+    """The line of by_hand.csv for a row. The mark before holds if the same was handed in again; if not, it is named."""
+    line = {name: row.get(name, "") for name in tables.BY_HAND}
+    if before is None or before["points"] is None:
+        return line
+    if same or tables.failed([row]):
+        return before
+    again = f"handed in again; the mark before was {before['points']:g}"
+    return line | {"comment": before["comment"], "remark": "; ".join(filter(None, [row["remark"], again]))}
+
+
+def finish(api, rows, hand, pairs, out):
+    """Enter what was read by hand, write the feedback of these (student, notebook) pairs, and all tables. Returns the rows."""
+    rows = sorted(rows, key=lambda row: (row["notebook"], row["student"]))
+    with api.gradebook as book:
+        for row in rows:
+            line = hand.get(tables.key(row))
+            if line and not tables.failed([row]):
+                grade, row["points"] = _grade(book, row), line["points"]
+                grade.manual_score, grade.needs_manual_grade = line["points"], line["points"] is None
+                where = (row["exercise"], row["notebook"], row["notebook"], row["student"])
+                book.find_comment(*where).manual_comment = line["comment"] or None
+                said = [TO_READ if line["points"] is None else "", line["remark"], line["comment"]]
+                row["remark"] = "; ".join(filter(None, said)) or "read by a person"
+        book.db.commit()
+    for pair in sorted(pairs):
+        own = [row for row in rows if (row["student"], row["notebook"]) == pair and row["exercise"]]
+        if own and not tables.failed(own):
+            feedback(api, *pair, own, out)
+    rows = [{name: row[name] for name in tables.FIELDS} for row in rows]
+    tables.write(out, rows, [hand[tables.key(row)] for row in rows if tables.key(row) in hand])
     return rows
+
+
+def feedback(api, student, name, own, out):
+    """Write a student's page. What a person has not read yet is called so, and nothing is loaded from elsewhere."""
+    said = api.generate_feedback(name, student, force=True)
+    if not said["success"]:
+        _failed(own, said, out)
+    total = tables.sums(own)
+    for path in (out / "feedback" / student / name).glob("*.html"):
+        page = REMOTE.sub("", path.read_text("utf-8"))
+        for row in own:
+            if row["points"] is None:
+                places = (
+                    rf'(href="#{row["exercise"]}">[^(<]*</a> \(|name="{row["exercise"]}"></a>.*?)Score: [\d.]+ / [\d.]+'
+                )
+                page = re.sub(places, rf"\1not read yet, of {row['of']:g}", page, flags=re.S)
+        if total["not read yet"]:
+            page = re.sub(r"(<h4>[^<]*?)\(Score: [\d. /]+\)", rf"\1(preliminary: {tables.told(*total.values())})", page)
+        path.write_text(page, "utf-8")
+
+
+def _failed(own, said, out):
+    """Say in the rows of a notebook that nbgrader stopped, and put its log into a file."""
+    log = f"{own[0]['student']}-{own[0]['notebook']}.log"
+    (out / log).write_text(f"{said['error']}\n{said['log']}", "utf-8")
+    for row in own:
+        row["remark"] = f"{tables.NOT_GRADED}: nbgrader stopped; see {log}"
+
+
+def _left_out(student, file, remark):
+    nothing = dict.fromkeys(tables.FIELDS, "")
+    return nothing | {"student": student, "notebook": file, "points": 0, "of": 0, "remark": remark, "by_hand": False}
 
 
 def _before(variable, folder):
@@ -75,15 +190,12 @@ def _before(variable, folder):
     os.environ[variable] = os.pathsep.join([str(folder), *filter(None, [os.environ.get(variable)])])
 
 
-def _empty(out):
-    if out.exists() and any(out.iterdir()) and not (out / "gradebook.db").exists():
-        raise ValueError(f"{str(out)!r} is not empty and holds no gradebook.db; name a new folder with OUT=")
-    shutil.rmtree(out, ignore_errors=True)
-    out.mkdir(parents=True)
-
-
 def nbgrader(out, timeout):
     """nbgrader with the course's settings, for the folder `out`."""
+    _before("PYTHONPATH", ROOT)  # for the kernels: this course and no other that is installed
+    _before("PATH", Path(sys.executable).parent)  # nbgrader calls alembic by name
+    warnings.filterwarnings("ignore", "Object of type")  # SQLAlchemy, of nbgrader's tables
+    out.mkdir(parents=True, exist_ok=True)
     config = PyFileConfigLoader("nbgrader_config.py", path=str(ROOT / "tools")).load_config()
     config.CourseDirectory.root = str(out.resolve())
     config.CarefulExecute.timeout = timeout
@@ -93,7 +205,7 @@ def nbgrader(out, timeout):
 def release(api, row, notebook, out, seed):
     """Write the source sheet of a notebook, and let nbgrader make the students' version and the gradebook's entries."""
     source = out / "source" / row.name
-    source.mkdir(parents=True)
+    source.mkdir(parents=True, exist_ok=True)
     nbformat.write(sheets.sheet(row, notebook, seed), source / f"{row.name}.ipynb")
     for beside in row.folder.glob("*.py") if row in sheets.assignments() else ():
         shutil.copy(beside, source)  # an assignment's judge, which nbgrader lays beside each submission
@@ -103,65 +215,79 @@ def release(api, row, notebook, out, seed):
 
 
 def graded(api, one, notebook, out):
-    """Let nbgrader grade one submission and write its feedback. Returns its rows, also where that went wrong."""
+    """Let nbgrader grade one submission. Returns its rows, also where that went wrong, and whether it is the same as before.
+
+    A row has "by_hand" besides the columns of exercises.csv.
+    """
     name = one.row.name
     sheet = nbformat.read(out / "release" / name / f"{name}.ipynb", as_version=4)
-    made, remarks = submissions.fitted(sheet, one.path, {cell.id for cell in notebook.cells})
-    folder = out / "submitted" / one.student / name
-    folder.mkdir(parents=True)
-    nbformat.write(made, folder / f"{name}.ipynb")
+    parts = sheets.graded(one.row, notebook)
+    made, remarks = submissions.fitted(sheet, one.path, notebook.cells, one.row in sheets.assignments())
+    path = out / "submitted" / one.student / name / f"{name}.ipynb"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    same = path.exists() and _told(nbformat.read(path, as_version=4)) == _told(made)
+    nbformat.write(made, path)
     said = api.autograde(name, one.student, force=True)
-    if said["success"]:
-        said = api.generate_feedback(name, one.student, force=True)
-        for page in (out / "feedback" / one.student / name).glob("*.html"):  # nothing is loaded from elsewhere
-            page.write_text(REMOTE.sub("", page.read_text("utf-8")), "utf-8")
     if not said["success"]:
-        (out / f"{one.student}-{name}.log").write_text(f"{said['error']}\n{said['log']}", "utf-8")
-        remarks.append(f"nbgrader stopped; see {one.student}-{name}.log")
-    done = out / "autograded" / one.student / name / f"{name}.ipynb"
-    cells = {cell.id: cell for cell in nbformat.read(done, as_version=4).cells} if done.exists() else {}
+        rows = [_row(one, part, 0.0, "") for part in parts]
+        _failed(rows, said, out)
+        return rows, same
+    done = nbformat.read(out / "autograded" / one.student / name / f"{name}.ipynb", as_version=4).cells
+    _say_what_stopped(done, {cell.id for cell in sheet.cells}, parts, remarks)
     with api.gradebook as book:
-        return [_row(book, one, part, cells, remarks) for part in sheets.graded(one.row, notebook)]
+        return [_graded(book, one, part, {cell.id: cell for cell in done}, remarks) for part in parts], same
 
 
-def _row(book, one, part, cells, remarks):
-    grades = [book.find_grade(name, one.row.name, one.row.name, one.student) for name in part.names]
-    said = [text for text in remarks if part.cell in text or "answer's cell" not in text]
-    said += [_said(cells[name]) for name in (part.cell, *part.names) if name in cells]
-    said += ["to be read by a person" for grade in grades if grade.needs_manual_grade]
+def _told(notebook):
+    """What a person reads of a submission: the text of its cells and the pasted pictures."""
+    return [(cell.cell_type, cell.source, cell.get("attachments", {})) for cell in notebook.cells]
+
+
+def _row(one, part, points, remark):
+    row = dict(zip(tables.FIELDS, [one.student, one.row.name, part.number, part.title, points, part.points, remark]))
+    return row | {"by_hand": part.by_hand}
+
+
+def _graded(book, one, part, cells, remarks):
+    """The row of one part. What a person reads has no points yet, or 0 where nothing was written."""
+    unreadable, own = remarks.get(None), remarks.get(part.cell, "")
+    if part.by_hand:
+        empty = unreadable or own in (submissions.MISSING, submissions.UNANSWERED)
+        return _row(one, part, 0.0 if empty else None, unreadable or own)
+    if unreadable:
+        return _row(one, part, 0.0, unreadable)
+    said = [
+        remarks.get(part.names[0]),
+        own,
+        *(_said(cells[name]) for name in (part.cell, *part.names) if name in cells),
+    ]
     told = "; ".join(dict.fromkeys(filter(None, said)))
-    got = round(sum(grade.auto_score or 0.0 for grade in grades), 2)
-    return dict(zip(FIELDS, [one.student, one.row.name, part.number, part.title, got, part.points, told]))
+    told += f"; {NOT_KNOWN}" if "NameError" in told and own != submissions.MISSING else ""
+    grades = [book.find_grade(name, one.row.name, one.row.name, one.student) for name in part.names]
+    return _row(one, part, round(sum(grade.auto_score or 0.0 for grade in grades), 2), told)
+
+
+def _say_what_stopped(done, known, parts, remarks):
+    """Add to the remarks what stopped a cell that the student added: it stands with the next part graded by machine."""
+    places = {cell.id: i for i, cell in enumerate(done)}
+    for i, cell in enumerate(done):
+        stopped = "" if cell.id in known or submissions.NOT_RUN in cell.metadata.get("tags", []) else _said(cell)
+        below = [part for part in parts if not part.by_hand and places.get(part.names[0], -1) > i]
+        if stopped and below:
+            name = below[0].names[0]
+            remarks[name] = "; ".join(filter(None, [remarks.get(name), f"in a cell that was added above: {stopped}"]))
 
 
 def _said(cell):
-    """The check's verdict in the outputs of an answer's cell, and what stopped the cell, in one line."""
-    lines = []
+    """The check's verdict in the outputs of an answer's cell, what the judge says, and what stopped the cell, in one line."""
+    verdicts = ("right:", "hint:", "not yet:", "to do:", "... this cell printed")
+    lines, ours = [], cell.metadata.get("nbgrader", {}).get("locked")
     for output in cell.get("outputs", []):
-        if output.output_type == "stream" and not cell.metadata.nbgrader.get("grade"):
-            verdicts = ("right:", "hint:", "not yet:", "to do:", "... this cell printed")
-            lines += [line for line in output.text.splitlines() if line.startswith(verdicts)]
+        if output.output_type == "stream":
+            lines += [line for line in output.text.splitlines() if ours or line.startswith(verdicts)]
         if output.output_type == "error" and output.ename != "KeyboardInterrupt":  # that is how a time-out begins
             lines.append(f"{output.ename}: {output.evalue or 'it took longer than is allowed'}")
     return "; ".join(dict.fromkeys(lines))
-
-
-def write(rows, remarks, api, out):
-    """exercises.csv, grades.csv and report.txt."""
-    with open(out / "exercises.csv", "w", newline="", encoding="utf-8") as file:
-        table = csv.DictWriter(file, FIELDS)
-        table.writeheader()
-        table.writerows(rows)
-    export = CsvExportPlugin(to=str(out / "grades.csv"))
-    with api.gradebook as book:
-        export.export(book)
-    lines = []
-    for key in dict.fromkeys((row["student"], row["notebook"]) for row in rows):
-        own = [row for row in rows if (row["student"], row["notebook"]) == key]
-        lines.append(f"{key[0]}, {key[1]}: {sum(r['points'] for r in own):g} of {sum(r['of'] for r in own)} points")
-        lines += [f"    {r['exercise']}: {r['points']:g} of {r['of']}. {r['remark']}"[:200] for r in own]
-    lines += [f"{student}: {text}" for student, text in remarks]
-    (out / "report.txt").write_text("\n".join(lines) + "\n", "utf-8")
 
 
 if __name__ == "__main__":

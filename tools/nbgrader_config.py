@@ -13,6 +13,11 @@ c.GenerateAssignment.preprocessors = [
     for name in ("LockCells", "ClearOutput", "CheckCellMetadata", "ComputeChecksums", "SaveCells",
                  "ClearHiddenTests", "ComputeChecksums", "CheckCellMetadata")
 ]  # fmt: skip
+# Outputs are cleared by submissions.py, which keeps those of the cells that are not run.
+c.Autograde.sanitize_preprocessors = [
+    f"nbgrader.preprocessors.{name}"
+    for name in ("DeduplicateIds", "OverwriteKernelspec", "OverwriteCells", "CheckCellMetadata")
+]
 c.Autograde.autograde_preprocessors = [
     "careful.CarefulExecute",
     *(

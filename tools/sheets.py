@@ -12,8 +12,11 @@ from typing import NamedTuple
 import nbformat
 
 from course import ROOT, index
+from course.check import grading
 
 TITLE = re.compile(r"### Exercise ([\d.]+): (.+?) \(([^,]+), (\w+), (\d+) min")
+ASSIGNED = re.compile(r"#+ (Task .+?)(?: \([^()]*\))?$", re.M)  # "### Task 3: what did it? (1 hour, 8 points)"
+SEEDS = re.compile(r"\bseeds=\(([\d, ]+)\)")
 ABOUT_THE_SOLUTION = re.compile(r" ?The (?:folded )?cells? after the solution[^.]*\.")
 POINTS = {"easy": 1, "medium": 2, "hard": 3}
 
@@ -53,25 +56,32 @@ def assignments():
 
 
 class Graded(NamedTuple):
-    """What gets points: a number and a title for the table, the answer's cell, the ids of the cells that give points."""
+    """What gets points: a number and a title for the table, the answer's cell, the ids of the cells that give points.
+
+    by_hand: whether a person reads it.
+    """
 
     number: str
     title: str
     points: float
     cell: str
     names: list
+    by_hand: bool = False
 
 
 def graded(row, notebook):
     """What in a notebook gets points, a list of `Graded`. An assignment has nbgrader's marks in its own cells."""
     if row not in assignments():
         return [Graded(task.number, task.title, task.points, task.cell, task.names) for task in tasks(row, notebook)]
-    found, last = [], None
+    found, last, title = [], None, ""
     for cell in notebook.cells:
+        heading = ASSIGNED.match(cell.source) if cell.cell_type == "markdown" else None
+        title = heading[1] if heading else title
         mark = cell.metadata.get("nbgrader", {})
         last = mark["grade_id"] if mark.get("solution") else last
         if mark.get("grade"):
-            found.append(Graded(mark["grade_id"], "", mark["points"], last, [mark["grade_id"]]))
+            name, by_hand = mark["grade_id"], bool(mark.get("solution"))
+            found.append(Graded(name, title, mark["points"], last, [name], by_hand))
     return found
 
 
@@ -137,10 +147,14 @@ def for_students(row, notebook):
 def sheet(row, notebook, seed):
     """The notebook that nbgrader starts from: set-up, tasks, stubs, and after each stub a hidden test for each check.
 
-    An assignment is such a notebook as it stands.
+    An assignment is such a notebook as it stands; `seed` moves the seeds of its hidden tests by hundreds, and 1 not at all.
     """
     if row in assignments():
-        return notebook
+        made = copy.deepcopy(notebook)
+        for cell in made.cells:
+            if "### BEGIN HIDDEN" in cell.source:
+                cell.source = SEEDS.sub(lambda seeds: _moved(seeds[1], 100 * (seed - 1)), cell.source)
+        return made
     found = tasks(row, notebook)
     title = nbformat.v4.new_markdown_cell(_title(notebook, found), id="title")
     made = nbformat.v4.new_notebook(metadata=notebook.metadata, cells=[title])
@@ -150,6 +164,10 @@ def sheet(row, notebook, seed):
         stub.metadata["nbgrader"] = _mark(stub.id, solution=True)
         made.cells += [text, stub, *_tests(task, seed)]
     return made
+
+
+def _moved(seeds, by):
+    return f"seeds={tuple(int(one) + by for one in seeds.split(',') if one.strip())}"
 
 
 def _title(notebook, found):
@@ -174,13 +192,16 @@ def _plain(cell):
 def _tests(task, seed):
     """The cells that give points, one for each check: they share the exercise's points evenly."""
     most = task.points / len(task.checks)
-    return [_test(task, i, f'grading.points("{check}", {answer}, {most:g}, seed={seed})', most)
-            for i, (check, answer) in enumerate(task.checks)]  # fmt: skip
+    made = []
+    for i, (check, answer) in enumerate(task.checks):
+        said = f"points: {most:g}." + (" Graded here with other numbers." if grading.asks_other_numbers(check) else "")
+        made.append(_test(task, i, said, f'grading.points("{check}", {answer}, {most:g}, seed={seed})', most))
+    return made
 
 
-def _test(task, i, call, most):
+def _test(task, i, said, call, most):
     source = (
-        f"# Exercise {task.number}, points: {most:g}. Graded here with other numbers.\n"
+        f"# Exercise {task.number}, {said}\n"
         f"### BEGIN HIDDEN TESTS\nfrom course.check import grading\n\n{call}\n### END HIDDEN TESTS"
     )
     name = task.names[i]

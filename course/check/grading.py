@@ -66,6 +66,20 @@ def with_seed(module, seed):
     return fresh
 
 
+def asks_other_numbers(name):
+    """Whether another seed gives the exercise `name`, such as "nb01.half_size", other numbers; a fixed value has none."""
+    module, name = name.split(".")
+    one, other = (getattr(with_seed(module, seed), name) for seed in (0, 1))
+    return kind(one) == "function" and not _alike(one.cases, other.cases)
+
+
+def _alike(one, other):
+    """Whether two lists of cases hold the same numbers; functions and networks among them are not looked at."""
+    if isinstance(one, list | tuple):
+        return len(one) == len(other) and all(map(_alike, one, other))
+    return torch.equal(one, other) if isinstance(one, torch.Tensor) else callable(one) or one == other
+
+
 def points(name, attempt, most, seed):
     """The points out of `most` for an answer to the exercise `name`, such as "nb01.half_size": a float, two decimals.
 

@@ -3,24 +3,33 @@
 import csv
 import json
 import re
+import shutil
 import sys
 
 import nbformat
 import pytest
+import torch
 
 pytest.importorskip("nbgrader")
 from test_exercises import EXERCISES  # noqa: E402
 
-from course import ROOT, index  # noqa: E402
+from course import ROOT, assigned, index  # noqa: E402
 from course.check import grading as marks  # noqa: E402
 
 sys.path.append(str(ROOT / "tools"))
+import editions  # noqa: E402
 import grade  # noqa: E402
 import sheets  # noqa: E402
 import submissions  # noqa: E402
+import tables  # noqa: E402
 
 ROWS = {row.number: row for row in index.rows()}
 HANGS = "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)  # no interrupt helps\nwhile True:\n    pass"
+PICTURES = """from IPython.display import Image, display
+
+display(Image(data=b"\\x89PNG" + bytes(300_000), format="png"))
+"y" * 300_000  # more text than is kept
+"""
 HELPER = "def average(noise):\n    return F.avg_pool2d(noise, 2)"
 
 
@@ -48,7 +57,7 @@ def without_first_answer(notebook):
 
 def with_helper(notebook):
     place = next(i for i, cell in enumerate(notebook.cells) if cell.id == "exercise-shrink")
-    notebook.cells.insert(place, nbformat.v4.new_code_cell(HELPER))
+    notebook.cells[place:place] = [nbformat.v4.new_code_cell(source) for source in (PICTURES, HELPER)]
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +80,7 @@ def graded(tmp_path_factory):
     (submitted / "garbage").mkdir()
     (submitted / "garbage" / "01_gaussian_noise (2).ipynb").write_text('{"cells": [')
     (submitted / "garbage" / "holiday.ipynb").write_text("{}")
+    (submitted / "EMPTY, ÄNNE").mkdir()
     rows = grade.grade(submitted, out, seed=11, timeout=15)
     return out, {(row["student"], row["exercise"]): row for row in rows}
 
@@ -89,9 +99,9 @@ def test_right_answers_of_notebook_06_get_full_marks(graded):
 
 
 @pytest.mark.parametrize("student, exercise, said", [
-    ("hangs", "01.1", "missing"), ("hangs", "01.2", "kernel was lost"), ("hangs", "01.3", "printed or showed more"),
+    ("hangs", "01.1", "missing"), ("hangs", "01.2", "kernel was lost"), ("hangs", "01.3", "printed more"),
     ("dies", "01.1", "DeadKernelError"), ("dies", "01.2", "KeyError"), ("dies", "01.3", "right"),
-    ("garbage", "01.1", "cannot be read as a notebook"), ("right", "06.2", "right: "),
+    ("garbage", "01.1", "ask for it again"), ("EMPTY, ÄNNE", "", "nothing was handed in"), ("right", "06.2", "right: "),
 ])  # fmt: skip
 def test_what_was_odd_is_said(graded, student, exercise, said):
     out, rows = graded
@@ -102,17 +112,20 @@ def test_what_was_odd_is_said(graded, student, exercise, said):
 def test_the_tables_agree_and_each_submission_has_a_feedback_page_without_hidden_answers(graded):
     out, rows = graded
     totals = {}
-    with open(out / "grades.csv", encoding="utf-8") as file:
+    with open(out / "grades.csv", encoding="utf-8-sig") as file:
         for line in csv.DictReader(file):
-            totals[line["student_id"], line["assignment"]] = float(line["score"])
-    with open(out / "exercises.csv", encoding="utf-8") as file:
-        ours = list(csv.DictReader(file))
-    assert len(ours) == len(rows) == 5 * 3 + 4
+            totals[line["student"], line["notebook"]] = float(line["points"])
+    with open(out / "exercises.csv", encoding="utf-8-sig") as file:
+        ours = [row for row in csv.DictReader(file) if row["exercise"]]
+    assert len(ours) == 5 * 3 + 4 and totals["EMPTY, ÄNNE", ""] == 0
     for student, notebook in {(row["student"], row["notebook"]) for row in ours}:
         own = [float(row["points"]) for row in ours if (row["student"], row["notebook"]) == (student, notebook)]
         assert totals[student, notebook] == pytest.approx(sum(own))
         page = out / "feedback" / student / notebook / f"{notebook}.html"
         assert page.stat().st_size < 1_500_000  # the hundred million characters are not in it
+    page = (out / "feedback" / "wrong" / "01_gaussian_noise" / "01_gaussian_noise.html").read_text("utf-8")
+    assert len(re.search(r"data:image/png;base64,([\w+/=\s]+)", page)[1]) > 400_000  # the whole picture
+    assert page.count("y") > 90_000 and "yyyy" in page and "y" * 200_000 not in page
 
 
 def test_the_released_sheet_has_no_hidden_tests_and_no_solutions(graded):
@@ -147,24 +160,162 @@ def test_a_folder_without_students_is_refused_in_words(tmp_path):
 FEW = next(row for row in sheets.assignments() if row.name == "few_calls")
 
 
+def new(kind, source, **more):
+    return getattr(nbformat.v4, f"new_{kind}_cell")(source, **more)
+
+
+def hand_in_few(folder, student, written, change=None):
+    """An assignment as a student hands it in: {id of a cell: its text}, and a change of the notebook."""
+    notebook = editions.without_tests(sheets.read(FEW))
+    for cell in notebook.cells:
+        cell.source = written.get(cell.id, cell.source)
+    if change:
+        change(notebook.cells, {cell.id: cell for cell in notebook.cells})
+    (folder / student).mkdir(parents=True, exist_ok=True)
+    path = folder / student / f"{student}_few_calls.ipynb"
+    nbformat.write(notebook, path)
+    return path
+
+
+def test_an_assignment_keeps_what_was_added_and_runs_only_what_stands_above_the_sampler(tmp_path):
+    def change(cells, by_id):
+        by_id["report-ladder"]["attachments"] = {"a b.png": {"image/png": "iVBOR"}}
+        shown = [
+            nbformat.v4.new_output("stream", text="ratio 1.5"),
+            nbformat.v4.new_output("stream", text="z" * 200_000),
+        ]
+        cells.insert(cells.index(by_id["sampler"]), new("code", "helper = 1", outputs=shown))
+        cells.insert(cells.index(by_id["report-changes"]) + 1, new("code", "train_for_an_hour()", outputs=shown))
+        cells.insert(cells.index(by_id["rubric"]), new("markdown", "| my | table |"))
+        cells.remove(by_id["report-judge"])
+        del by_id["title"]["id"]  # as some editors do
+
+    written = {
+        "report-ladder": "![x](attachment:a%20b.png) ![y](attachment:gone.png)",
+        "setup": "import fixed_judge, math",
+    }
+    path = hand_in_few(tmp_path, "ada", written, change)
+    sheet = editions.without_tests(sheets.read(FEW))
+    made, remarks = submissions.fitted(sheet, path, sheet.cells, whole=True)
+    cells = {cell.source.splitlines()[-1]: cell for cell in made.cells}
+    order = [cell.source.splitlines()[-1] for cell in made.cells]
+    assert order.index("import fixed_judge, math") < order.index("helper = 1") < order.index("    return x_0_hat")
+    assert not cells["helper = 1"].outputs and not cells["helper = 1"].metadata.get("tags")
+    kept = cells["train_for_an_hour()"]
+    assert kept.metadata.tags == ["skip-execution"] and "ratio 1.5" in kept.outputs[0].text
+    assert len(kept.outputs[1].text) < 101_000
+    assert len(made.cells) == len(sheet.cells) + 4 and "| my | table |" in order  # nothing of the course's stands twice
+    ladder = next(cell for cell in made.cells if cell.id == "report-ladder")
+    assert "a%20b.png" in ladder.attachments and "missing:gone.png" in ladder.source
+    assert remarks == {"report-changes": submissions.BESIDE, "report-judge": submissions.BESIDE}
+
+    path = hand_in_few(tmp_path, "ben", {"task-4": "An older wording of the task."})
+    _, remarks = submissions.fitted(sheet, path, sheet.cells, whole=True)
+    assert set(remarks.values()) == {submissions.UNANSWERED}
+
+
+def test_marks_given_by_hand_reach_all_tables_and_are_never_lost(tmp_path):
+    submitted, late, out = tmp_path / "in", tmp_path / "late", tmp_path / "out"
+    stops = {"sampler": "def sampler(*given):\n    raise KeyError('no')", "report-ladder": "A blur."}
+    loops = lambda cells, by_id: cells.insert(3, new("code", "while True:\n    pass"))  # noqa: E731
+    hand_in_few(submitted, "ÄNNE, A", stops, loops)
+    hand_in_few(submitted, "ben", stops)
+    rows = {tables.key(row): row for row in grade.grade(submitted, out, timeout=20)}
+    ladder = ("ben", "few_calls", "report-ladder")
+    assert rows[ladder]["points"] is None and rows[ladder]["title"] == "Task 1: look at the ladder"
+    assert (
+        rows["ben", "few_calls", "report-judge"] | {"points": 0, "remark": "not answered"}
+        == rows["ben", "few_calls", "report-judge"]
+    )
+    assert "added above: CellTimeoutError" in rows["ÄNNE, A", "few_calls", "points-1-calls"]["remark"]
+    page = out / "feedback" / "ben" / "few_calls" / "few_calls.html"
+    assert page.read_text("utf-8").count("not read yet, of 6") == 2 and "6 more are not read yet" in page.read_text(
+        "utf-8"
+    )
+
+    by_hand = out / "by_hand.csv"
+    before = by_hand.read_text("utf-8-sig")
+    line = "ben,few_calls,report-ladder,Task 1: look at the ladder,6,"
+    for points, said in (("7", "0 to 6"), ("good", "0 to 6"), ("nan", "0 to 6")):
+        by_hand.write_text(before.replace(line, line + points), "utf-8")
+        with pytest.raises(ValueError, match=said):
+            grade.marks(out)
+        assert line + points in by_hand.read_text("utf-8")
+    by_hand.write_text(before.replace("ben", "bob"), "utf-8")
+    with pytest.raises(ValueError, match="bob.*no such answer"):
+        grade.marks(out)
+    spreadsheet = before.replace('"ÄNNE, A"', "ÄNNE- A").replace(",", ";").replace("ÄNNE- A", "ÄNNE, A")
+    by_hand.write_bytes(spreadsheet.replace(line.replace(",", ";"), line.replace(",", ";") + "4,5").encode("cp1252"))
+    rows = {tables.key(row): row for row in grade.marks(out)}
+    assert rows[ladder]["points"] == 4.5
+    assert "Score: 4.5 / 6.0" in page.read_text("utf-8") and "not read yet" not in page.read_text("utf-8")
+    assert "ben,few_calls,4.5,40,0" in (out / "grades.csv").read_text("utf-8-sig")
+
+    hand_in_few(late, "ÄNNE, A", {**stops, "report-ladder": "Another blur."})
+    hand_in_few(late, "ben", stops)  # the same again
+    by_hand.write_text(
+        by_hand.read_text("utf-8-sig").replace("Task 1: look at the ladder,6,,", "Task 1: look at the ladder,6,3,"),
+        "utf-8",
+    )
+    rows = {tables.key(row): row for row in grade.grade(late, out, timeout=20)}
+    assert rows[ladder]["points"] == 4.5
+    again = rows["ÄNNE, A", "few_calls", "report-ladder"]
+    assert again["points"] is None and "the mark before was 3" in again["remark"]
+    (late / "ben" / "ben_few_calls.ipynb").unlink()
+    hand_in(late, "ben", "01", {})
+    shutil.rmtree(late / "ÄNNE, A")
+    assert {tables.key(row): row for row in grade.grade(late, out)}[ladder]["points"] == 4.5
+
+
+def test_where_nbgrader_stops_the_report_begins_with_it(tmp_path, monkeypatch, capsys):
+    hand_in(tmp_path / "in", "ada", "01", {})
+    stopped = {"success": False, "error": "no", "log": "why"}
+    monkeypatch.setattr(grade.NbGraderAPI, "autograde", lambda *_, **__: stopped)
+    with pytest.raises(SystemExit) as end:
+        grade.main([str(tmp_path / "in"), "--out", str(tmp_path / "out")])
+    assert end.value.code == 1 and capsys.readouterr().out.startswith("NOT GRADED: ada, 01_gaussian_noise")
+
+
+def test_hidden_tests_say_and_do_with_other_numbers_only_where_there_are_some():
+    sheet = sheets.sheet(ROWS["01"], sheets.read(ROWS["01"]), seed=2)
+    told = [cell.source.splitlines()[0] for cell in sheet.cells if "### BEGIN HIDDEN" in cell.source]
+    assert ["other numbers" in line for line in told] == [False, True, True]  # 0.05 and 0.12 stand in the task of 01.1
+    text = "".join(cell.source for cell in sheets.sheet(FEW, sheets.read(FEW), seed=3).cells)
+    assert "seeds=(300, 301, 302)" in text and "seeds=(100" not in text
+
+
+def test_a_counted_denoiser_gives_neither_its_network_nor_its_count():
+    class Network:
+        schedule = None
+
+        def __call__(self, x_t, t):
+            return x_t, x_t
+
+    network, x = Network(), torch.zeros(4, 1, 28, 28)
+    counted = assigned.Counted(network, rows=4, calls=1)
+    assert network not in vars(counted).values() and 1 not in vars(counted).values()
+    counted(x, 5)
+    with pytest.raises(assigned.TooManyCalls):
+        counted(x[:1], 5)
+
+
 def test_the_assignments_answer_gets_the_judges_points_and_a_cheat_none(tmp_path):
     """The teacher's answer, as it stands in answer.md, reaches the bars on the seeds of the grading."""
     answer = re.search(r"```python\n(.*?)```", (FEW.folder / "answer.md").read_text("utf-8"), re.S)[1]
+    answer = answer.replace("    return", "    warnings.warn('pale')\n    return", 1).replace(
+        "LEVELS", "import warnings\n\nLEVELS", 1
+    )
     greedy = "def sampler(denoiser, x_T, calls, generator):\n    return toy_ddpm.last(toy_ddpm.sample(denoiser, x_T, calls + 1))"
     for student, source in (("ada", answer), ("ben", greedy)):
-        notebook = sheets.read(FEW)
-        written = {"sampler": source, "report-ladder": f"What {student} saw."}
-        for cell in notebook.cells:
-            cell.source = written.get(cell.id, cell.source)
-        (tmp_path / "in" / student).mkdir(parents=True)
-        nbformat.write(notebook, tmp_path / "in" / student / "few_calls.ipynb")
+        hand_in_few(tmp_path / "in", student, {"sampler": source})
     rows = {(row["student"], row["exercise"]): row for row in grade.grade(tmp_path / "in", tmp_path / "out")}
     for calls, points in ((1, 4), (2, 8), (4, 8)):
         assert rows["ada", f"points-{calls}-calls"]["points"] >= 0.9 * points
         assert "TooManyCalls" in rows["ben", f"points-{calls}-calls"]["remark"]
         assert rows["ben", f"points-{calls}-calls"]["points"] == 0
-    assert rows["ada", "report-ladder"]["remark"] == "to be read by a person"
-    assert rows["ada", "report-judge"]["remark"] == ""  # nothing was written, so nothing is to be read
+    assert re.match(
+        r"ratio 1\.\d+ ± .* \(full points from .*\), read as asked \d+%$", rows["ada", "points-4-calls"]["remark"]
+    )
 
 
 def test_the_share_of_the_points_is_0_at_the_rung_1_at_the_bar_and_half_at_their_geometric_mean():

@@ -34,7 +34,8 @@ def _fixed():
     test, real = data.digits(train=False, quiet=True), data.digits(quiet=True)
     if len(test.labels) != 10_000:
         raise ValueError(
-            "this evaluator needs MNIST, and only the stand-in digits are here; see COURSE_DATA in the README"
+            "this evaluator needs MNIST, and only the stand-in digits are here: `python -m course.data` fetches MNIST, or "
+            "set COURSE_DATA to the folder that holds it"
         )
     judge, labels = judges.load_digit_judge(), torch.arange(DIGITS) % 10
     floor, _ = metrics.real_distance(judge, real._replace(images=ink(real.images)), labels, ink(test.images))
@@ -70,9 +71,14 @@ def share(calls, ratio):
 
 
 def points(sampler, calls, most, seeds=(0, 1, 2)):
-    """The points out of `most`; none where too few of the digits of four calls are read as asked."""
-    found = several(sampler, calls, seeds)
+    """The points out of `most`; none where too few of the digits of four calls are read as asked. Prints one line: why."""
+    with assigned.quietly():
+        found = several(sampler, calls, seeds)
     read = calls < 4 or found["labels"] >= LABELS_READ
+    print(
+        f"ratio {found['ratio']:.2f} ± {found['spread of ratio']:.2f} (full points from {BARS[calls][1]:g}), "
+        f"read as asked {found['labels']:.0%}" + ("" if read else f", and {LABELS_READ:.0%} are needed")
+    )
     return round(most * share(calls, found["ratio"]), 2) if read else 0.0
 
 
