@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import nbformat
+import own_course  # noqa: F401, before course
 import sheets
 
 from course import index
