@@ -64,7 +64,7 @@ c.JupyterHub.cookie_secret_file = str(STATE.resolve() / "cookie_secret")
 def refused(sentence):
     """The error whose sentence the student reads on the hub's page."""
     error = HTTPError(403, sentence)
-    error.jupyterhub_message = f"{sentence} Log out (at the top), and log in under another name."
+    error.jupyterhub_message = f"{sentence} Log out on the home page, and log in under another name."
     return error
 
 
