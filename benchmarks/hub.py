@@ -20,9 +20,9 @@ from pathlib import Path
 
 import psutil
 
-from course import ROOT, index
+from course import index
 
-sys.path.append(str(ROOT / "hub"))
+sys.path.append(str(Path(__file__).resolve().parents[1] / "hub"))
 import trial  # noqa: E402
 
 

@@ -5,8 +5,10 @@ besides. Two GB are kept for the system and the hub. The cores decide how long a
 """
 
 import sys
+from pathlib import Path
 
-from course import index
+sys.path.append(str(Path(__file__).resolve().parents[1]))  # the repository's course, where none is installed
+from course import index  # noqa: E402
 
 KEPT = 2.0  # GB for the system, the hub and its proxy
 SERVER = 0.1  # GB for each student's own Jupyter server, private

@@ -7,4 +7,5 @@ c.Spawner.args += [  # noqa: F821
     "--MappingKernelManager.cull_idle_timeout=600",
     "--MappingKernelManager.cull_interval=60",
     "--MappingKernelManager.cull_connected=False",
+    "--ServerApp.terminado_settings={'shell_command': ['bash']}",  # a login shell would forget the environment's PATH
 ]

@@ -80,7 +80,7 @@ def start(folder, proxy=None, more="", **environment):
             cwd=folder,
             stdout=log,
             stderr=log,
-            env=os.environ | {"PATH": path} | environment,
+            env=os.environ | {"PATH": path, "HUB_PASSWORD": token} | environment,
             start_new_session=True,
         )
     hub = Hub(f"http://127.0.0.1:{port}", token, homes)

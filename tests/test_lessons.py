@@ -1,6 +1,9 @@
 """Lesson plans name cells that are there, keep to their minutes, and lack no name that a cell of their path needs."""
 
+import os
 import re
+import shutil
+import subprocess
 import symtable
 import sys
 
@@ -130,6 +133,32 @@ def test_the_page_numbers_cells_as_jupyterlab_does():
     page = plans.page(plans.load("two_hour_lab"))
     assert "[1] to [6] (`title..a-thousand-calls`)" in page
     assert "### 0:48 Training, live (34 minutes)" in page
+
+
+def test_the_plans_notebooks_show_the_pages_numbers_and_minutes():
+    plan = plans.load("two_hour_lab")
+    made = plans.notebooks(plan)["02_forward_process"]
+    numbers = [f"[{cell.execution_count}]" for cell in made.cells if cell.cell_type == "code"]
+    shown = plans.numbers("02_forward_process")
+    assert numbers == [shown[cell.id] for cell in made.cells if cell.cell_type == "code"] and numbers[:2] == [
+        "[1]",
+        "[2]",
+    ]
+    assert "38 minutes" in made.cells[0].source and "About 105 minutes" not in made.cells[0].source
+    assert "00_start_here (About 25 minutes, 4 of them for the exercises)" in plans.page(plan)
+
+
+def test_plans_are_those_beside_the_tool_where_another_course_is_installed(tmp_path):
+    """As after `pip install ".[lab]"`: the course among the packages has notebooks in course/shipped, and no plans."""
+    shutil.copytree(ROOT / "course", tmp_path / "course", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ROOT / "notebooks", tmp_path / "course" / "shipped" / "notebooks")
+    command = [sys.executable, ROOT / "tools" / "plans.py", "two_hour_lab", "--out", tmp_path / "out"]
+    done = subprocess.run(command, env=os.environ | {"PYTHONPATH": str(tmp_path)}, capture_output=True, text=True)
+    assert done.returncode == 0 and (tmp_path / "out" / "two_hour_lab.md").exists(), done.stderr
+    shutil.copytree(ROOT / "tools", tmp_path / "tools")
+    command[1] = tmp_path / "tools" / "plans.py"
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 2 and "there is no plan in" in done.stderr
 
 
 def cells_by_number():

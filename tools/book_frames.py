@@ -13,6 +13,7 @@ import sys
 import time
 
 import nbformat
+import own_course  # noqa: F401, before course
 from nbclient import NotebookClient
 from PIL import Image
 

@@ -16,6 +16,8 @@ import sys
 import urllib.request
 from typing import NamedTuple
 
+import own_course  # noqa: F401, before course
+
 from course import ROOT, data, mnist
 
 STICK = ROOT / "dist" / "stick"

@@ -8,6 +8,7 @@ Whoever skips every side road must miss nothing that a later cell needs, and see
 import shutil
 
 import nbformat
+import own_course  # noqa: F401, before course
 
 from course import ROOT, index
 

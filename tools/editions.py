@@ -15,6 +15,7 @@ import zlib
 from pathlib import Path
 
 import nbformat
+import own_course  # noqa: F401, before course
 import sheets
 
 from course import ROOT, index

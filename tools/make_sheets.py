@@ -8,6 +8,7 @@ import tomllib
 from pathlib import Path
 
 import make_book
+import own_course  # noqa: F401, before course
 import sphinxcontrib.katex
 from nbconvert.filters import markdown2html
 from playwright.sync_api import sync_playwright

@@ -18,6 +18,7 @@ import tomllib
 import make_book
 import make_sheets
 import nbformat
+import own_course  # noqa: F401, before course
 import plans
 from nbconvert import SlidesExporter
 from traitlets.config import Config

@@ -5,8 +5,8 @@
 
 A plan is one TOML file. Its sessions have blocks; a block names cells of one notebook by their ids, "a" or from "a" to
 "b" as "a..b": those that the class reads, and those that it only runs. The page shows the cells with the numbers
-that JupyterLab shows in the shipped notebook; the notebooks hold exactly the cells of the plan, in their order. Folded
-proofs (cells tagged `claims`) belong to a path only if they are named alone.
+that JupyterLab shows in the shipped notebook; the notebooks hold exactly the cells of the plan, in their order, with these
+numbers until they are run. Folded proofs (cells tagged `claims`) belong to a path only if they are named alone.
 """
 
 import argparse
@@ -16,10 +16,13 @@ import tomllib
 from pathlib import Path
 
 import nbformat
+import own_course  # noqa: F401, before course
+from store_notebooks import between_marks, told
 
 from course import ROOT, index
 
 PLANS = ROOT / "teaching" / "plans"
+PICKED = "These are the cells of a lesson: {:.0f} minutes with all talk. What is said to be needed is for the whole notebook."
 ORDER = "Run all cells that a block names in the notebook's order, those to be only run among them."
 TEXTS = ("say", "run", "skip", "ask", "late")  # of a block, in the order of the page
 ENTRIES = ["title", "minutes", "talk", "notebook", "read", "only_run", "drop", *TEXTS]  # all that a block may have
@@ -30,7 +33,11 @@ class PlanError(ValueError):
 
 
 def names():
-    return sorted(path.stem for path in PLANS.glob("*.toml"))
+    """The plans that are there, a list. Raises PlanError where there is none."""
+    found = sorted(path.stem for path in PLANS.glob("*.toml"))
+    if not found:
+        raise PlanError(f"there is no plan in {PLANS}; this program belongs into tools/ of the course's repository")
+    return found
 
 
 def load(name):
@@ -112,10 +119,12 @@ def numbers(notebook):
 
 
 def notebooks(plan, late=False):
-    """The plan's path through each notebook: {name: notebook of nbformat without outputs}."""
-    wanted = {}
+    """The plan's path through each notebook: {name: notebook of nbformat without outputs}, told to take the blocks' minutes."""
+    wanted, spent = {}, {}
     for block in blocks(plan):
-        wanted.setdefault(block.get("notebook"), set()).update(path(block, late))
+        name = block.get("notebook")
+        wanted.setdefault(name, set()).update(path(block, late))
+        spent[name] = spent.get(name, 0) + block["minutes"]
     wanted.pop(None, None)
     made = {}
     for name, ids in wanted.items():
@@ -123,7 +132,9 @@ def notebooks(plan, late=False):
         notebook.cells = [cell for cell in notebook.cells if cell.id in ids]
         for cell in notebook.cells:
             if cell.cell_type == "code":
-                cell.outputs, cell.execution_count = [], None
+                cell.outputs = []
+            else:
+                cell.source = between_marks(cell.source, {"minutes": PICKED.format(spent[name])})
         made[name] = notebook
     return made
 
@@ -143,8 +154,7 @@ def page(plan):
 
 
 def _at_home(name):
-    reading, exercises = index.minutes(index.FOLDER / f"{name}.ipynb")
-    return f"{name} ({reading:.0f} minutes, its exercises {exercises})"
+    return f"{name} ({told(index.FOLDER / f'{name}.ipynb')[:-1]})"
 
 
 def _block(block, clock):
@@ -189,10 +199,10 @@ def write(name, folder):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("plans", nargs="*", metavar="plan", help=f"{', '.join(names())}; all if none is named")
-    parser.add_argument("--out", type=Path, default=ROOT / "dist" / "plans", help="the folder to write to")
-    given = parser.parse_args()
     try:
+        parser.add_argument("plans", nargs="*", metavar="plan", help=f"{', '.join(names())}; all if none is named")
+        parser.add_argument("--out", type=Path, default=ROOT / "dist" / "plans", help="the folder to write to")
+        given = parser.parse_args()
         for name in given.plans or names():
             write(name, given.out)
             print(f"{given.out / name}.md, and its notebooks in {given.out / name}/")

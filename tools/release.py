@@ -12,6 +12,8 @@ import shutil
 import subprocess
 import tomllib
 
+import own_course  # noqa: F401, before course
+
 from course import ROOT
 
 DIST = ROOT / "dist"

@@ -10,6 +10,7 @@ import re
 from typing import NamedTuple
 
 import nbformat
+import own_course  # noqa: F401, before course
 
 from course import ROOT, index
 from course.check import grading

@@ -12,6 +12,7 @@ import time
 import tomllib
 
 import nbformat
+import own_course  # noqa: F401, before course
 from nbclient import NotebookClient
 
 from course import ROOT, index, settings

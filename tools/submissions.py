@@ -7,6 +7,7 @@ from typing import NamedTuple
 from urllib.parse import unquote
 
 import nbformat
+import own_course  # noqa: F401, before course
 import sheets
 from careful import NOT_RUN, within_room
 

@@ -9,6 +9,7 @@ import argparse
 import hashlib
 
 import nbformat
+import own_course  # noqa: F401, before course
 
 from course import ROOT
 

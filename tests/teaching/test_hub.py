@@ -1,6 +1,7 @@
 """A real JupyterHub with `hub/jupyterhub_config.py`: a student logs in, computes, is limited, and what is idle ends."""
 
 import asyncio
+import json
 import os
 import re
 import shutil
@@ -17,6 +18,7 @@ pytest.importorskip("nbgitpuller")
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT / "hub"))
 import trial  # noqa: E402
+from tornado.web import HTTPError  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +28,7 @@ def hub(tmp_path_factory):
     if not proxy:
         if not shutil.which("npm"):
             pytest.skip("no configurable-http-proxy and no npm that fetches it")
-        subprocess.run(["npm", "install", "--silent", "configurable-http-proxy"], cwd=folder, check=True)
+        subprocess.run(["npm", "install", "--silent", "configurable-http-proxy@5"], cwd=folder, check=True)
         proxy = folder / "node_modules" / ".bin" / "configurable-http-proxy"
     (folder / "data").mkdir()
     settings = {"HUB_KERNEL_IDLE": "3", "HUB_MEMORY": "1.5", "COURSE_DATA": str(folder / "data"), "COURSE_THREADS": "7"}
@@ -98,6 +100,33 @@ def test_a_link_brings_the_notebooks(hub, tmp_path):
     asyncio.run(lesson())
 
 
+def test_a_terminal_has_the_environments_python(hub):
+    """A login shell would take PATH from /etc/profile, and `python -m course.ready` would not be found."""
+
+    async def lesson():
+        student = trial.Student(hub, "grace")
+        await student.log_in()
+        name = (await student.ask(f"{student.at}/terminals", "POST"))["name"]
+        address = f"{hub.url.replace('http', 'ws', 1)}/user/grace/terminals/websocket/{name}"
+        socket = await trial.websocket_connect(
+            trial.HTTPRequest(address, headers={"Authorization": f"token {student.token}"})
+        )
+        await socket.write_message(json.dumps(["stdin", "echo found=$(command -v python)\r"]))
+        said = ""
+        while not (found := re.search(r"found=(/\S+)", said)):
+            kind, *rest = json.loads(await asyncio.wait_for(socket.read_message(), 20))
+            said += rest[0] if kind == "stdout" else ""
+        assert Path(found[1]).parent == Path(sys.executable).parent
+
+    asyncio.run(lesson())
+
+
+def test_students_cannot_read_the_hubs_secrets(hub):
+    state = hub.homes.parent / "state"
+    assert state.stat().st_mode & 0o777 == 0o700
+    assert {"jupyterhub.sqlite", "cookie_secret"} <= {path.name for path in state.iterdir()}
+
+
 def test_the_culler_of_servers_runs_and_strangers_get_nothing(hub):
     async def look():
         services = await trial.Student(hub, "nobody").ask(f"{hub.url}/hub/api/services")
@@ -110,17 +139,78 @@ def test_the_culler_of_servers_runs_and_strangers_get_nothing(hub):
     asyncio.run(look())
 
 
-@pytest.mark.skipif(not hasattr(os, "getuid"), reason="Unix accounts")
-def test_nobody_becomes_an_account_of_the_system():
-    config = MagicMock()
-    space = {"get_config": lambda: config}
-    exec((ROOT / "hub" / "jupyterhub_config.py").read_text(), space)
+@pytest.fixture
+def config(tmp_path, monkeypatch):
+    """The hub's configuration as read in an empty folder, with `homes` as the folder of the homes: (c, its names)."""
+    pytest.importorskip("pwd", reason="Unix accounts")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HUB_PASSWORD", "noise-and-digits")
+    names = {"get_config": MagicMock()}
+    exec((ROOT / "hub" / "jupyterhub_config.py").read_text(), names)
+    names["HOMES"] = tmp_path / "homes"
+    names["HOMES"].mkdir()
+    return names["c"], names
 
-    class Spawner:
-        class user:
-            name = "root"
 
-    with pytest.raises(ValueError, match="account of the system"):
-        space["make_account"](Spawner)
-    for name, good in {"ada": True, "ada-2": True, "a b; rm": False, "../ada": False, "-x": False}.items():
-        assert bool(re.match(config.Authenticator.username_pattern, name)) == good
+class Computer:
+    """Accounts of a computer that is only played: `log_in` gives the line that makes an account, or None."""
+
+    def __init__(self, names, monkeypatch, *accounts):
+        self.names, self.accounts, self.line = names, dict(accounts), None
+        monkeypatch.setattr(names["pwd"], "getpwall", self.all_accounts)
+        monkeypatch.setattr(names["subprocess"], "run", self.run)
+
+    def all_accounts(self):
+        return [MagicMock(pw_name=name, pw_uid=number) for name, number in self.accounts.items()]
+
+    def run(self, line, **_):
+        self.line = line
+        home = self.names["HOMES"] / line[-1]
+        home.mkdir(exist_ok=True)
+        return MagicMock(returncode=0)
+
+    def log_in(self, name):
+        self.line = None
+        spawner = MagicMock()
+        spawner.user.name = name
+        self.names["make_account"](spawner)
+        return self.line and int(self.line[self.line.index("--uid") + 1])
+
+
+def test_a_home_keeps_its_owner_when_the_accounts_are_gone(config, monkeypatch):
+    """A new container with the old homes: bob, who logs in first, must not get ada's number."""
+    _, names = config
+    homes = names["HOMES"]
+    owner = {homes / "ada": 1000, homes / "bob": 1001}
+    monkeypatch.setattr(type(homes), "stat", lambda path, **_: MagicMock(st_uid=owner.get(path, 0), st_mode=0o40700))
+    for home in owner:
+        os.mkdir(home)
+    computer = Computer(names, monkeypatch, ("root", 0), ("nobody", 65534), ("printer", 1002))
+    assert [computer.log_in(name) for name in ("bob", "emmy", "ada")] == [1001, 1003, 1000]
+    computer.accounts["ada"] = 1000
+    assert computer.log_in("ada") is None  # she has an account
+
+
+def test_nobody_becomes_an_account_of_the_system(config, monkeypatch):
+    c, names = config
+    computer = Computer(names, monkeypatch, ("root", 0), ("nobody", 65534), ("owner", 1000))
+    monkeypatch.setattr(names["grp"], "getgrall", lambda: [MagicMock(gr_name="sudo", gr_mem=["owner"])])
+    for name in ("root", "nobody", "owner"):
+        with pytest.raises(HTTPError) as error:
+            computer.log_in(name)
+        assert error.value.status_code == 403
+        assert f"{name} is an account of the system. Log out" in error.value.jupyterhub_message
+    for name, good in {"ada": True, "ada-2": True, "a b; rm": False, "../ada": False, "-x": False, "a": False}.items():
+        assert bool(re.match(c.Authenticator.username_pattern, name)) == good
+
+
+@pytest.mark.parametrize(
+    "word, said", [(None, "HUB_PASSWORD is not set.*HUB_PASSWORD=a-long-word"), ("short", "has 5 signs")]
+)
+def test_a_hub_that_nobody_could_enter_does_not_start(config, monkeypatch, word, said):
+    _, names = config
+    monkeypatch.delenv("HUB_PASSWORD")
+    if word:
+        monkeypatch.setenv("HUB_PASSWORD", word)
+    with pytest.raises(SystemExit, match=said):
+        exec((ROOT / "hub" / "jupyterhub_config.py").read_text(), names)
