@@ -32,7 +32,8 @@ class Room:
         if before < 0:
             return None
         said = "... this cell printed more than 100000 characters, or showed more than 2 MB; the rest was dropped\n"
-        return f"{output.get('text', '')[:before]}\n{said}"
+        text = output.get("text") or (data.get("text/plain", "") if what == "text" else "")
+        return f"{text[:before]}\n{said}"
 
 
 def within_room(outputs):
