@@ -12,12 +12,13 @@ NAME := stable-diffusion-v1-5/stable-diffusion-v1-5
 ONLY ?=
 SLIDERS ?=
 SYSTEMS ?= linux windows macos
+STICK_PYTHON ?= 3.11
 SUBMITTED ?=
 OUT ?=
 LAB ?=
 
 # What a user sets reaches the commands through the environment, just as it was typed: quotes, $ and ` are only characters.
-SET := PYTHON TORCH JOBS VERSIONS PROMPT NAME ONLY SLIDERS SYSTEMS SUBMITTED OUT
+SET := PYTHON TORCH JOBS VERSIONS PROMPT NAME ONLY SLIDERS SYSTEMS STICK_PYTHON SUBMITTED OUT
 $(foreach name,$(SET),$(if $(filter file,$(origin $(name))),,$(eval override $(name) := $$(value $(name)))))
 export $(SET)
 
@@ -52,7 +53,7 @@ help:
 	@echo 'make weights       train again what assets/weights/ holds'
 	@echo 'make full-weights  fetch Stable Diffusion v1.5, or NAME=...; says size and licence first, then asks'
 	@echo 'make test-browser  move a slider of every notebook in Chromium'
-	@echo 'make bundle        dist/stick/, a workshop without Wi-Fi; SYSTEMS="linux windows macos" chooses'
+	@echo 'make bundle        dist/stick/, a workshop without Wi-Fi; SYSTEMS="linux windows" and STICK_PYTHON=3.12 choose'
 	@echo 'make editions      the course without solutions, and with all answers for teachers, into dist/ or OUT=folder'
 	@echo 'make grade         grade SUBMITTED=folder, with one folder a student, into runs/graded/ or OUT=folder'
 	@echo 'make marks         enter the points that you wrote into by_hand.csv there, and write tables and feedback anew'
@@ -143,7 +144,7 @@ full-weights: setup
 	@$(BIN)/python -m course.stable_diffusion.fetch --name="$$NAME"
 
 bundle: setup-teach
-	@set -f; $(HERE) $(BIN)/python tools/bundle.py $$SYSTEMS
+	@set -f; $(HERE) $(BIN)/python tools/bundle.py --python="$$STICK_PYTHON" $$SYSTEMS
 
 editions: setup-teach
 	@$(HERE) $(BIN)/python tools/editions.py $${OUT:+"$$OUT"}

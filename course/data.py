@@ -1,8 +1,9 @@
 """Handwritten digits, wherever this computer can find them.
 
 Looked for in this order: the folder named by the environment variable COURSE_DATA, the
-repository's own `data/`, a download of MNIST into it (from torchvision's addresses, checksummed), and, without
-a network, the 1,797 real 8x8 digits that scikit-learn carries, enlarged to 28x28.
+repository's own `data/` (on a workshop's stick the `data/` beside the environment), a download of MNIST into it (from
+torchvision's addresses, checksummed), and, without a network, the 1,797 real 8x8 digits that scikit-learn carries,
+enlarged to 28x28.
 
     python -m course.data            fetches MNIST into COURSE_DATA or data/, or says that it is there
     python -m course.data --share    besides, for a computer with many readers, stores its numbers as the course computes
@@ -15,6 +16,7 @@ import os
 import queue
 import re
 import shutil
+import sys
 import tempfile
 import threading
 import time
@@ -25,7 +27,7 @@ from typing import NamedTuple
 import torch
 import torch.nn.functional as F
 
-from course import ROOT, settings
+from course import ROOT, SHIPPED, settings
 
 PROBE_SECONDS = 1.5
 DOWNLOAD_SECONDS = 60  # for the 11 MB of MNIST, from each of its two addresses
@@ -68,9 +70,18 @@ def to_float(pixels):
     return pixels[:, None].float().div_(127.5).sub_(1)
 
 
+def own_folder():
+    """The course's own folder of data, whether or not it is there: data/ of the repository.
+
+    Installed without its repository, the course takes data/ beside its environment if MNIST lies there, as on a stick.
+    """
+    beside = Path(sys.prefix).parent / "data"
+    return beside if ROOT == SHIPPED and (beside / "MNIST" / "raw").is_dir() else ROOT / "data"
+
+
 def _mnist(train):
     """Pixels `[N, 28, 28]` uint8 (or, where they are mapped, images), labels and source; None where MNIST cannot be had."""
-    own = ROOT / "data"
+    own = own_folder()
     _remove_leftovers(own)
     places = {"MNIST from COURSE_DATA": settings.read("COURSE_DATA"), "MNIST from data/": own if own.is_dir() else None}
     for source, folder in places.items():
@@ -225,7 +236,7 @@ def _embedded(train):
     pixels = (F.pad(large, (4, 4, 4, 4))[:, 0] * 255).round().to(torch.uint8)
     order = torch.randperm(len(pixels), generator=torch.Generator().manual_seed(0))
     rows = order[:1500] if train else order[1500:]
-    source = "scikit-learn's embedded 8x8 digits enlarged to 28x28 (no MNIST found, no network)"
+    source = "scikit-learn's embedded 8x8 digits enlarged to 28x28 (no MNIST found, no network; COURSE_DATA=FOLDER names where MNIST lies)"
     return pixels[rows], torch.from_numpy(found.target)[rows], source
 
 

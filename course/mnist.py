@@ -7,7 +7,7 @@ import os
 import zlib
 from pathlib import Path
 
-from course import ROOT, data, settings
+from course import data, settings
 
 SUMS = {  # SHA-256 of MNIST's unpacked files: the pictures of another data set have the same names
     ("train", "images"): "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
@@ -19,7 +19,7 @@ SUMS = {  # SHA-256 of MNIST's unpacked files: the pictures of another data set 
 
 def home():
     """The folder where MNIST is looked for first and fetched to by hand: COURSE_DATA's, or data/."""
-    return settings.read("COURSE_DATA") or ROOT / "data"
+    return settings.read("COURSE_DATA") or data.own_folder()
 
 
 def faults(folder):

@@ -122,8 +122,8 @@ def mnist():
         return "ok", f"MNIST is in {folder}, checksums right"
     if settings.read("COURSE_DATA") or any("delete it" in fault for fault in faults):
         return "to do", f"COURSE_DATA or data/ does not hold MNIST: {'; '.join(faults)}"
-    here = "no MNIST; notebooks go on with smaller digits"
-    return "note", f'{here}. Fetch it (11 MB) with: "{sys.executable}" -m course.data'
+    here = f"no MNIST in {folder}; notebooks go on with smaller digits"
+    return "note", f'{here}. Fetch it (11 MB) with: "{sys.executable}" -m course.data, or set COURSE_DATA to its folder'
 
 
 def digit(outcome):

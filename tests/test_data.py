@@ -28,7 +28,6 @@ def alone(monkeypatch, tmp_path):
     """A repository without data/, no COURSE_DATA and a dead network."""
     monkeypatch.delenv("COURSE_DATA", raising=False)
     monkeypatch.setattr(data, "ROOT", tmp_path)
-    monkeypatch.setattr(mnist, "ROOT", tmp_path)
     monkeypatch.setattr(REAL_MNIST, "mirrors", ["http://127.0.0.1:9/"])
     return tmp_path
 
@@ -70,6 +69,18 @@ def test_folder_named_by_course_data(alone, monkeypatch, tmp_path, capsys):
 
 def test_folder_of_the_repository(alone, capsys):
     make_mnist(alone / "data")
+    check(data.digits(n=500), 500)
+    assert "MNIST from data/" in capsys.readouterr().out
+
+
+def test_beside_the_environment_as_on_a_stick(alone, monkeypatch, capsys):
+    monkeypatch.setattr(data, "ROOT", alone / "site-packages" / "shipped")
+    monkeypatch.setattr(data, "SHIPPED", data.ROOT)
+    monkeypatch.setattr(sys, "prefix", str(alone / "course-env"))
+    (alone / "data").mkdir()
+    assert mnist.home() == data.ROOT / "data"  # a folder data/ without MNIST is somebody's own
+    make_mnist(alone / "data")
+    assert mnist.home() == alone / "data"
     check(data.digits(n=500), 500)
     assert "MNIST from data/" in capsys.readouterr().out
 

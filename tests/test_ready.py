@@ -82,10 +82,9 @@ def test_weights_missing_and_damaged(monkeypatch, tmp_path):
 def test_mnist_missing_and_misplaced(monkeypatch, tmp_path):
     from course import data, mnist
 
-    for module in (data, mnist):
-        monkeypatch.setattr(module, "ROOT", tmp_path)
+    monkeypatch.setattr(data, "ROOT", tmp_path)
     monkeypatch.setenv("COURSE_DATA", "")
-    assert ready.mnist()[0] == "note" and "-m course.data" in ready.mnist()[1]
+    assert ready.mnist()[0] == "note" and "-m course.data, or set COURSE_DATA" in ready.mnist()[1]
     monkeypatch.setenv("COURSE_DATA", str(tmp_path))
     assert ready.mnist()[0] == "to do" and "does not hold MNIST" in ready.mnist()[1]
     monkeypatch.setattr(mnist, "SUMS", {})

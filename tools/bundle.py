@@ -1,19 +1,23 @@
 """Everything for a workshop without Wi-Fi in one folder, dist/stick/, for `make bundle`.
 
-    python tools/bundle.py [linux] [windows] [macos]
+    python tools/bundle.py [linux] [windows] [macos] [--python 3.12]
 
 For each system the wheels of the course and of all that it needs, on one version of Python; MNIST; the course as a zip, with
-its weights; the book and the students' edition if they were made; checksums, and one page of instructions. Which packages a
-system needs is resolved by uv, which knows the markers of other systems; pip then fetches exactly those.
+its weights; the book, the students' edition and the plan of the day if they were made; checksums, a program that checks and
+unpacks, and one page of instructions. Which packages a system needs is resolved by uv, which knows the markers of other
+systems; pip then fetches exactly those.
 """
 
 import argparse
 import hashlib
+import math
 import os
+import re
 import shutil
 import subprocess
 import sys
 import urllib.request
+import zipfile
 from typing import NamedTuple
 
 import own_course  # noqa: F401, before course
@@ -21,6 +25,8 @@ import own_course  # noqa: F401, before course
 from course import ROOT, data, mnist
 
 STICK = ROOT / "dist" / "stick"
+PAGES = ("stick.txt", "stick.py")
+DAY = "one_day_workshop"
 PYTHON = "3.11"  # constraints.txt was proved on it
 CPU_BUILDS = (
     "https://download.pytorch.org/whl/cpu"  # PyTorch without CUDA for Linux; elsewhere the package index has no other
@@ -88,10 +94,17 @@ def course_zip(path):
     run("git", "-C", ROOT, "archive", "--format=zip", "--prefix=course/", "--output", path, "HEAD")
 
 
-def copy_mnist(folder):
-    """MNIST's files, checked, from where the course has them. Raises SystemExit if they are not here."""
+def check_mnist():
+    """Raises SystemExit, with what to do, if MNIST's files are not here or not MNIST's."""
     if faults := mnist.faults(mnist.home()):
-        raise SystemExit(f"error: {'; '.join(faults)}. `python -m course.data` fetches MNIST")
+        raise SystemExit(
+            f'error: {"; ".join(faults)}. "{sys.executable}" -m course.data fetches MNIST; where it lies elsewhere, '
+            "COURSE_DATA=FOLDER names the folder"
+        )
+
+
+def copy_mnist(folder):
+    """MNIST's files from where the course has them."""
     raw = folder / "MNIST" / "raw"
     raw.mkdir(parents=True)
     for (part, kind), _ in mnist.SUMS.items():
@@ -99,22 +112,43 @@ def copy_mnist(folder):
 
 
 def copy_made(stick):
-    """What other commands made: the book, and zips of the editions for students. Returns what was there, in words."""
-    found, book = [], ROOT / "build" / "book" / "html"
-    if book.is_dir():
-        shutil.copytree(book, stick / "book")
-        found.append("the book")
-    for path in sorted((ROOT / "dist").glob("*student*.zip")):
+    """What other commands made, and Python's installers if the teacher put them into dist/python/. Returns the names."""
+    found, dist = [], ROOT / "dist"
+    folders = {
+        "book": ROOT / "build" / "book" / "html",
+        "python": dist / "python",
+        f"plans/{DAY}": dist / "plans" / DAY,
+    }
+    for name, folder in folders.items():
+        if folder.is_dir():
+            shutil.copytree(folder, stick / name)
+            found.append(f"{name}/")
+    for path in sorted(dist.glob("*student*.zip")):
         shutil.copy(path, stick)
         found.append(path.name)
+    if f"plans/{DAY}/" in found:
+        shutil.copy(dist / "plans" / f"{DAY}.md", stick / "plans")
     return found
 
 
-def instructions(stick, python, size):
-    """The one page and the checker."""
-    text = (ROOT / "tools" / "stick.txt").read_text("utf-8").replace("VERSION", python)
-    (stick / "README.txt").write_text(text.replace("DISK", f"{size:.0f} GB"), "utf-8", newline="\r\n")
-    shutil.copy(ROOT / "tools" / "stick_check.py", stick / "check.py")
+def size_on_disk(stick):
+    """Bytes of the stick, and of the environment and the course that are made from it, of the largest of its systems."""
+
+    def unpacked(path):
+        with zipfile.ZipFile(path) as packed:
+            return sum(info.file_size for info in packed.infolist())
+
+    copied = sum(path.stat().st_size for path in stick.rglob("*") if path.is_file())
+    environments = [sum(map(unpacked, folder.glob("*.whl"))) for folder in (stick / "wheels").iterdir()]
+    return copied + max(environments) + unpacked(stick / "course.zip")
+
+
+def instructions(stick, python):
+    """The one page and the program."""
+    disk = f"{math.ceil(1.1 * size_on_disk(stick) / 1e9)} GB"  # Python's compiled files and pip come on top
+    page, program = ((ROOT / "tools" / name).read_text("utf-8").replace("VERSION", python) for name in PAGES)
+    (stick / "README.txt").write_text(page.replace("DISK", disk), "utf-8", newline="\r\n")
+    (stick / "stick.py").write_text(program, "utf-8", newline="\n")
 
 
 def note_sums(stick):
@@ -126,8 +160,10 @@ def note_sums(stick):
     (stick / "SHA256SUMS").write_text("".join(lines), "utf-8", newline="\n")
 
 
-def bundle(systems, python, stick=STICK):
-    """Make the folder. Says what is on it, and what is not."""
+def bundle(systems, python, place=STICK):
+    """Make the folder; an older one is replaced at the end. Says what is on it, and what is not."""
+    check_mnist()
+    stick = place.with_name(f"{place.name}.unfinished")
     shutil.rmtree(stick, ignore_errors=True)
     stick.mkdir(parents=True)
     cpu = "linux" in systems and has_cpu_builds()
@@ -144,12 +180,13 @@ def bundle(systems, python, stick=STICK):
         print(f"{system}: {len(list(folder.iterdir()))} wheels, {size:.1f} GB", flush=True)
     if "linux" in systems and not cpu:
         print(f"{CPU_BUILDS} does not answer: for Linux PyTorch's build with CUDA was taken, which is 2 GB larger")
-    print(
-        f"besides: MNIST, course.zip, {', '.join(copy_made(stick)) or 'no book and no edition: `make book editions` makes them'}"
-    )
-    instructions(stick, python, 7 if "linux" in systems and not cpu else 2)
+    made = ", ".join(copy_made(stick)) or "no plan, no edition and no book: `make plans editions book` makes them"
+    print(f"besides: MNIST, course.zip, {made}")
+    instructions(stick, python)
     note_sums(stick)
-    print(f"{stick}: Python {python}; README.txt says how to install")
+    shutil.rmtree(place, ignore_errors=True)
+    stick.rename(place)
+    print(f"{place}: Python {python}; README.txt says how to install")
 
 
 def main():
@@ -159,6 +196,8 @@ def main():
     args = parser.parse_args()
     if unknown := [name for name in args.systems if name not in SYSTEMS]:
         raise SystemExit(f"error: there is no system {unknown[0]!r}; there are {', '.join(SYSTEMS)}")
+    if not re.fullmatch(r"3\.(1[1-9]|[2-9]\d)", args.python):
+        raise SystemExit(f"error: the version of Python is {args.python!r}, but 3.11 or later is needed, such as 3.12")
     bundle(args.systems or list(SYSTEMS), args.python)
 
 

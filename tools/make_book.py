@@ -27,6 +27,7 @@ from course import ROOT, index
 BOOK = ROOT / "build" / "book"
 SOURCE, PAGES, STYLE = BOOK / "source", BOOK / "html", ROOT / "build" / "katex"
 SHEET = ROOT / "teaching" / "sheet.md"
+NO_SLIDERS = "In the notebook sliders move here. The figure beside them says the same."
 
 
 def main():
@@ -148,19 +149,20 @@ def has_sliders(row):
 
 
 def place_sliders(notebook, row):
-    """Put sliders where the stored notebook says that an explorer stands, if their pictures were drawn."""
-    if not has_sliders(row):
-        return
+    """Put sliders where the stored notebook says that an explorer stands; a sentence, if their pictures were not drawn."""
     explorers = book_frames.stored(row)
     folder = f"_static/frames/{row.name}"
-    drawn = shutil.ignore_patterns("explorers.json")
-    shutil.copytree(book_frames.folder_of(row), SOURCE / folder, ignore=drawn)
+    if explorers:
+        drawn = shutil.ignore_patterns("explorers.json")
+        shutil.copytree(book_frames.folder_of(row), SOURCE / folder, ignore=drawn)
     up = "../" * page_of(row).count("/")
     for cell in notebook.cells:
         waiting = list(explorers.get(cell.id, []))
         for output in cell.get("outputs", []):
-            if waiting and output.get("data", {}).get("text/plain", "").startswith("[explorer]"):
-                output["data"] = {"text/html": sliders(waiting.pop(0), f"{up}{folder}/")}
+            if output.get("data", {}).get("text/plain", "").startswith("[explorer]"):
+                output["data"] = (
+                    {"text/html": sliders(waiting.pop(0), f"{up}{folder}/")} if waiting else {"text/plain": NO_SLIDERS}
+                )
 
 
 def sliders(explorer, folder):

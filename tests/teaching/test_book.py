@@ -11,6 +11,7 @@ import subprocess
 import sys
 from urllib.parse import urlparse
 
+import nbformat
 import numpy as np
 import pytest
 from notebook_files import ALL, ROOT, code_cells, source, tagged
@@ -170,6 +171,14 @@ def test_frames_are_the_explorers_pictures(explorer, tmp_path):
         assert original.size == frame.size
         difference = np.abs(np.subtract(original, frame, dtype=float)).mean()
         assert difference < 3
+
+
+def test_without_frames_a_sentence_stands_in_their_place(monkeypatch):
+    monkeypatch.setattr(book_frames, "stored", lambda row: {})
+    notebook = nbformat.read(ROWS[0].path, as_version=4)
+    make_book.place_sliders(notebook, ROWS[0])
+    (cell,) = [cell for cell in notebook.cells if cell.id == "explorer"]
+    assert [output["data"]["text/plain"] for output in cell.outputs] == [make_book.NO_SLIDERS]
 
 
 def test_no_frame_is_large(tmp_path):

@@ -1,6 +1,8 @@
 """The stick: made with stand-ins for the large packages, then followed line by line as its page says, without a network."""
 
+import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -15,6 +17,7 @@ import bundle  # noqa: E402
 
 from course import mnist, ready  # noqa: E402
 
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the stick of these tests is for Linux")
 PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
 
 
@@ -49,15 +52,24 @@ def stick(tmp_path_factory):
         patch.setattr(bundle, "has_cpu_builds", lambda: False)
         patch.setattr(bundle, "resolve", lambda system, python, path, cpu: path.write_text(""))
         patch.setattr(bundle, "fetch_wheels", stand_ins)
+        patch.setattr(bundle, "copy_made", lambda stick: [])  # whatever lies in dist/
         bundle.bundle(["linux"], PYTHON, place)
     return place
 
 
 def lines_of(stick, system):
-    """What the page says to type on a system, without the remarks."""
+    """What the page says to type on a system."""
     text = (stick / "README.txt").read_text("utf-8")
     section = text.split(f"\n{system}")[1].split("\n\n")[0].splitlines()[1:]
-    return [line.split("  #")[0].strip() for line in section]
+    return [line.strip() for line in section]
+
+
+def program_of(stick):
+    """The stick's program as a module."""
+    spec = importlib.util.spec_from_file_location("stick", stick / "stick.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def alone(tmp_path):
@@ -66,7 +78,6 @@ def alone(tmp_path):
     return plain | {"PIP_CONFIG_FILE": os.devnull, "HTTPS_PROXY": "http://127.0.0.1:9", "HOME": str(tmp_path)}
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="types the lines for Linux")
 def test_the_page_leads_to_an_installed_course(stick, tmp_path):
     here = tmp_path / "my course"
     shutil.copytree(stick, here)
@@ -78,12 +89,33 @@ def test_the_page_leads_to_an_installed_course(stick, tmp_path):
     (bin / f"python{PYTHON}").chmod(0o755)
     environment = alone(tmp_path)
     environment["PATH"] = f"{bin}{os.pathsep}{environment['PATH']}"
-    script = "\n".join(["set -e", *lines[:until], f"{lines[until]} || true"])
+    typed = [line for line in lines[:until] if "labextensions" not in line]  # the stand-in for JupyterLab is empty
+    script = "\n".join(["set -e", *typed, f"{lines[until]} || true"])
     done = subprocess.run(["bash", "-c", script], cwd=here, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "files are as they should be" in done.stdout
     assert f"{len(ready.floors())} packages, all new enough" in done.stdout and "checksums right" in done.stdout
-    assert (here / "course" / "notebooks" / "00_start_here.ipynb").exists()
+    work = here / "course" / "notebooks" / "00_start_here.ipynb"
+    assert work.exists()
+    work.write_text("a day's work")
+    again = subprocess.run(["bash", "-c", "\n".join(typed)], cwd=here, env=environment, capture_output=True, text=True)
+    assert "type the last line alone" in again.stderr and work.read_text() == "a day's work"
+
+
+def test_another_python_is_named_before_pip_meets_it(stick, tmp_path, monkeypatch):
+    here = tmp_path / "copy"
+    shutil.copytree(stick, here)
+    program = program_of(here)
+    monkeypatch.setattr(sys, "version_info", (3, 99, 0))
+    with pytest.raises(SystemExit, match=f"this is Python 3.99, .* Python {PYTHON} alone\n.* your system's packages"):
+        program.check()
+    assert "python.org" in program.where_python_is("Darwin")
+    (here / "python").mkdir()
+    (here / "python" / "python-3.11.9-amd64.exe").touch()
+    assert "python/ (python-3.11.9-amd64.exe)" in program.where_python_is("Windows")
+    assert not program.python_faults(PYTHON, "Darwin", "arm64", 64)
+    assert "x86_64, but" in program.python_faults(PYTHON, "Darwin", "x86_64", 64)[0]
+    assert "32 bits" in program.python_faults(PYTHON, "Windows", "AMD64", 32)[0]
 
 
 def test_a_file_that_was_copied_badly_is_named(stick, tmp_path):
@@ -91,11 +123,14 @@ def test_a_file_that_was_copied_badly_is_named(stick, tmp_path):
     shutil.copytree(stick, here)
     (here / "course.zip").write_bytes(b"cut short")
     (here / "data" / "MNIST" / "raw" / "t10k-labels-idx1-ubyte").unlink()
-    done = subprocess.run([sys.executable, "check.py"], cwd=here, capture_output=True, text=True)
-    assert done.returncode and "damaged: course.zip" in done.stdout and "missing: data/MNIST/raw/t10k" in done.stdout
+    done = subprocess.run([sys.executable, "stick.py", "check"], cwd=here, capture_output=True, text=True)
+    assert done.returncode and "damaged: course.zip" in done.stderr and "missing: data/MNIST/raw/t10k" in done.stderr
 
 
-def test_windows_lines_need_no_activation(stick):
+def test_lines_are_the_same_in_every_shell_and_need_no_activation(stick):
+    for system in ("WINDOWS", "LINUX", "MACOS"):
+        lines = lines_of(stick, system)
+        assert len(lines) == 8 and not re.search("[#$%]|set |export ", " ".join(lines))  # cmd and zsh know no remarks
     lines = lines_of(stick, "WINDOWS")
     assert any(line.startswith(r"course-env\Scripts\python -m pip install --no-index") for line in lines)
     assert not any("activate" in line.lower() for line in lines)
@@ -105,13 +140,32 @@ def test_windows_lines_need_no_activation(stick):
         assert trap in text
 
 
-def test_without_mnist_there_is_no_stick(tmp_path, monkeypatch):
+def test_without_mnist_the_old_stick_stays(tmp_path, monkeypatch):
     monkeypatch.setenv("COURSE_DATA", str(tmp_path))
-    with pytest.raises(SystemExit, match="python -m course.data"):
-        bundle.copy_mnist(tmp_path / "data")
+    old = tmp_path / "stick" / "README.txt"
+    old.parent.mkdir()
+    old.touch()
+    with pytest.raises(SystemExit, match=f'"{re.escape(sys.executable)}" -m course.data'):
+        bundle.bundle(["linux"], PYTHON, old.parent)
+    assert old.exists()
 
 
-def test_another_system_is_refused():
-    done = subprocess.run([sys.executable, ROOT / "tools" / "bundle.py", "amiga"], capture_output=True, text=True,
+def test_what_was_made_before_is_on_the_stick(tmp_path, monkeypatch):
+    monkeypatch.setattr(bundle, "ROOT", tmp_path)
+    for name in ("dist/plans/one_day_workshop.md", "dist/plans/one_day_workshop/00.ipynb", "dist/plans/two_hour_lab.md",
+                 "dist/course-1.0-student.zip", "dist/python/python.exe", "build/book/html/index.html"):  # fmt: skip
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    bundle.copy_made(tmp_path / "stick")
+    found = {path.relative_to(tmp_path / "stick").as_posix() for path in (tmp_path / "stick").rglob("*.*")}
+    assert found == {"plans/one_day_workshop.md", "plans/one_day_workshop/00.ipynb", "course-1.0-student.zip",
+                     "python/python.exe", "book/index.html"}  # fmt: skip
+
+
+@pytest.mark.parametrize("words, said", [
+    (["amiga"], "there are linux, windows, macos"), (["--python=3.10"], "3.11 or later"), (["--python="], "3.11 or later"),
+])  # fmt: skip
+def test_another_system_or_version_is_refused(words, said):
+    done = subprocess.run([sys.executable, ROOT / "tools" / "bundle.py", *words], capture_output=True, text=True,
                           env=os.environ | {"PYTHONPATH": str(ROOT)})  # fmt: skip
-    assert done.returncode and "there are linux, windows, macos" in done.stderr
+    assert done.returncode and said in done.stderr
