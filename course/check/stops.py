@@ -20,5 +20,7 @@ def in_words(error):
              or "ipykernel" in frame.filename]  # fmt: skip
     said = f"{type(error).__name__}: {error}"
     place = f", in line {lines[-1]} of its cell" if lines else ""
-    meant = [words for sign, words in STOPS.items() if sign in said]
-    return f"{place}: {meant[0]}. (Python says: {said})" if meant else f"{place}, with {said}"
+    for sign, words in STOPS.items():
+        if sign in said:
+            return f"{place}: {words}{'' if words.endswith('?') else '.'} (Python says: {said})"
+    return f"{place}, with {said}"
