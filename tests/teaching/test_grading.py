@@ -325,3 +325,20 @@ def test_the_share_of_the_points_is_0_at_the_rung_1_at_the_bar_and_half_at_their
     for calls, (rung, bar) in judge.BARS.items():
         assert [judge.share(calls, x) for x in (2 * rung, rung, bar, bar / 2)] == pytest.approx([0, 0, 1, 1])
         assert judge.share(calls, (rung * bar) ** 0.5) == pytest.approx(0.5)
+
+
+def test_the_answer_to_half_a_digit_reaches_the_bar_in_its_calls_and_a_walk_too_long_is_refused():
+    """Of the three masks the lower half alone, on one seed of the grading: the whole takes minutes."""
+    row = next(row for row in sheets.assignments() if row.name == "half_a_digit")
+    space = {"__name__": "judge"}
+    exec((row.folder / "fixed_judge.py").read_text("utf-8"), space)
+    cells = {cell.id: cell.source for cell in sheets.read(row).cells}
+    exec("import torch\nfrom course import toy_ddpm", space)
+    exec(re.search(r"```python\n(.*?)```", (row.folder / "answer.md").read_text("utf-8"), re.S)[1], space)
+    found = space["evaluate"](space["fill"], "lower half", 100)
+    rung, bar = space["BARS"]["lower half"]
+    assert found["read"] > (rung + bar) / 2 and 0.8 < found["seam"] < 1.2
+    assert [space["share"]("lower half", x) for x in (0, rung, bar, 1)] == pytest.approx([0, 0, 1, 1])
+    exec(cells["fill"], space)  # the stub is noised pasting, which the ladder has far below its best
+    with pytest.raises(space["assigned"].TooManyCalls):
+        space["evaluate"](lambda *x: space["fill"](*x[:4], 120, x[5]), "lower half", 100)
