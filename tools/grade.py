@@ -26,7 +26,7 @@ from nbgrader.apps import NbGraderAPI
 from nbgrader.coursedir import CourseDirectory
 from traitlets.config import PyFileConfigLoader
 
-from course import ROOT
+from course import ROOT, data
 
 REMOTE = re.compile(r'<script[^>]*src="http[^>]*>\s*</script>')
 TO_READ = "to be read by a person"
@@ -72,6 +72,11 @@ def grade(submitted, out, seed=1, timeout=120):
         )
     if out.exists() and any(out.iterdir()) and not (out / "gradebook.db").exists():
         raise ValueError(f"{str(out)!r} is not empty and holds no gradebook.db; name a new folder with OUT=")
+    if any(one.row in sheets.assignments() for one in found) and not data.digits(train=False, quiet=True).is_mnist:
+        raise ValueError(
+            f"the judges of the assignments need MNIST, which is not here: `{sys.executable} -m course.data` fetches it, or "
+            "set COURSE_DATA to the folder that holds it"
+        )
     api = nbgrader(out, timeout)
     before = tables.exercises(out)
     hand = hand_lines(api, before, out) if before else {}

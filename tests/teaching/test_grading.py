@@ -13,7 +13,7 @@ import torch
 pytest.importorskip("nbgrader")
 from test_exercises import EXERCISES  # noqa: E402
 
-from course import ROOT, assigned, index  # noqa: E402
+from course import ROOT, assigned, data, index  # noqa: E402
 from course.check import grading as marks  # noqa: E402
 
 sys.path.append(str(ROOT / "tools"))
@@ -164,6 +164,22 @@ def new(kind, source, **more):
     return getattr(nbformat.v4, f"new_{kind}_cell")(source, **more)
 
 
+@pytest.fixture
+def mnist():
+    if not data.digits(train=False, quiet=True).is_mnist:
+        pytest.skip("the judges of the assignments need MNIST")
+
+
+def test_an_assignment_is_not_graded_where_mnist_is_missing(tmp_path, monkeypatch):
+    """Every judged answer would get 0 points, and nobody would see why."""
+    hand_in_few(tmp_path / "in", "ada", {})
+    stand_in = data.digits(train=False, quiet=True)._replace(is_mnist=False)
+    monkeypatch.setattr(data, "digits", lambda **asked: stand_in)
+    with pytest.raises(ValueError, match="need MNIST"):
+        grade.grade(tmp_path / "in", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def hand_in_few(folder, student, written, change=None):
     """An assignment as a student hands it in: {id of a cell: its text}, and a change of the notebook."""
     notebook = editions.without_tests(sheets.read(FEW))
@@ -214,7 +230,7 @@ def test_an_assignment_keeps_what_was_added_and_runs_only_what_stands_above_the_
     assert set(remarks.values()) == {submissions.UNANSWERED}
 
 
-def test_marks_given_by_hand_reach_all_tables_and_are_never_lost(tmp_path):
+def test_marks_given_by_hand_reach_all_tables_and_are_never_lost(tmp_path, mnist):
     submitted, late, out = tmp_path / "in", tmp_path / "late", tmp_path / "out"
     stops = {"sampler": "def sampler(*given):\n    raise KeyError('no')", "report-ladder": "A blur."}
     loops = lambda cells, by_id: cells.insert(3, new("code", "while True:\n    pass"))  # noqa: E731
@@ -299,7 +315,7 @@ def test_a_counted_denoiser_gives_neither_its_network_nor_its_count():
         counted(x[:1], 5)
 
 
-def test_the_assignments_answer_gets_the_judges_points_and_a_cheat_none(tmp_path):
+def test_the_assignments_answer_gets_the_judges_points_and_a_cheat_none(tmp_path, mnist):
     """The teacher's answer, as it stands in answer.md, reaches the bars on the seeds of the grading."""
     answer = re.search(r"```python\n(.*?)```", (FEW.folder / "answer.md").read_text("utf-8"), re.S)[1]
     answer = answer.replace("    return", "    warnings.warn('pale')\n    return", 1).replace(
@@ -327,7 +343,7 @@ def test_the_share_of_the_points_is_0_at_the_rung_1_at_the_bar_and_half_at_their
         assert judge.share(calls, (rung * bar) ** 0.5) == pytest.approx(0.5)
 
 
-def test_the_answer_to_half_a_digit_reaches_the_bar_in_its_calls_and_a_walk_too_long_is_refused():
+def test_the_answer_to_half_a_digit_reaches_the_bar_in_its_calls_and_a_walk_too_long_is_refused(mnist):
     """Of the three masks the lower half alone, on one seed of the grading: the whole takes minutes."""
     row = next(row for row in sheets.assignments() if row.name == "half_a_digit")
     space = {"__name__": "judge"}

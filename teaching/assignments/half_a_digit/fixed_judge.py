@@ -40,7 +40,7 @@ def _fixed():
     test = data.digits(train=False, quiet=True)
     if not test.is_mnist:
         raise ValueError(
-            "this evaluator needs MNIST, and only the stand-in digits are here; see COURSE_DATA in the README"
+            "this evaluator needs MNIST, and only the stand-in digits are here; `python -m course.data` fetches MNIST, or set COURSE_DATA to the folder that holds it"
         )
     return weights.load("digit-unet"), judges.load_digit_judge(), test
 
@@ -91,7 +91,7 @@ def points(fill, name, most, seeds=(0, 1, 2)):
     """The points out of `most`. Prints one line: why."""
     with assigned.quietly():
         found = several(fill, name, seeds)
-    print(f"read {found['read']:.1%} ± {found['spread of read']:.1%} (full points from {BARS[name][1]:.0%})")
+    print(f"read {found['read']:.1%} ± {found['spread of read']:.1%} (full points from {BARS[name][1]:.1%})")
     return round(most * share(name, found["read"]), 2)
 
 
