@@ -15,10 +15,11 @@ SYSTEMS ?= linux windows macos
 STICK_PYTHON ?= 3.11
 SUBMITTED ?=
 OUT ?=
+SEED ?=
 LAB ?=
 
 # What a user sets reaches the commands through the environment, just as it was typed: quotes, $ and ` are only characters.
-SET := PYTHON TORCH JOBS VERSIONS PROMPT NAME ONLY SLIDERS SYSTEMS STICK_PYTHON SUBMITTED OUT
+SET := PYTHON TORCH JOBS VERSIONS PROMPT NAME ONLY SLIDERS SYSTEMS STICK_PYTHON SUBMITTED OUT SEED
 $(foreach name,$(SET),$(if $(filter file,$(origin $(name))),,$(eval override $(name) := $$(value $(name)))))
 export $(SET)
 
@@ -55,7 +56,7 @@ help:
 	@echo 'make test-browser  move a slider of every notebook in Chromium'
 	@echo 'make bundle        dist/stick/, a workshop without Wi-Fi; SYSTEMS="linux windows" and STICK_PYTHON=3.12 choose'
 	@echo 'make editions      the course without solutions, and with all answers for teachers, into dist/ or OUT=folder'
-	@echo 'make grade         grade SUBMITTED=folder, with one folder a student, into runs/graded/ or OUT=folder'
+	@echo 'make grade         grade SUBMITTED=folder, with one folder a student, into runs/graded/ or OUT=folder; SEED=7 draws other numbers'
 	@echo 'make marks         enter the points that you wrote into by_hand.csv there, and write tables and feedback anew'
 	@echo 'make setup         only the environment in $(VENV); TORCH=cpu without CUDA, PYTHON=python3.12 by another Python'
 	@echo 'make clean         remove that environment'
@@ -150,7 +151,7 @@ editions: setup-teach
 	@$(HERE) $(BIN)/python tools/editions.py $${OUT:+"$$OUT"}
 
 grade: setup-teach
-	@$(HERE) $(BIN)/python tools/grade.py $${OUT:+--out="$$OUT"} -- "$$SUBMITTED"
+	@$(HERE) $(BIN)/python tools/grade.py $${OUT:+--out="$$OUT"} $${SEED:+--seed="$$SEED"} -- "$$SUBMITTED"
 
 marks: setup-teach
 	@$(HERE) $(BIN)/python tools/grade.py --marks $${OUT:+--out="$$OUT"}

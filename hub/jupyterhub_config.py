@@ -83,17 +83,7 @@ def make_account(spawner):
     if number not in STUDENTS or rules:
         raise refused(f"{name} is an account of the system.")
     if name not in accounts:
-        line = [
-            "useradd",
-            "--uid",
-            str(number),
-            "--create-home",
-            "--base-dir",
-            str(HOMES),
-            "--shell",
-            "/bin/bash",
-            name,
-        ]
+        line = ["useradd", "--create-home", f"--uid={number}", f"--base-dir={HOMES}", "--shell=/bin/bash", name]
         made = subprocess.run(line, capture_output=True, text=True)
         if made.returncode:
             raise refused(f"No account could be made: {made.stderr.strip()}.")

@@ -109,12 +109,12 @@ def numbers(notebook):
     """How to find the cells of the shipped notebook: {id: "[7]"} for code, {id: 'text under "1. Ink"'} for text."""
     shown, heading = {}, ""
     for cell in cells_of(notebook):
-        heading = (re.findall(r"^#+ (.+)$", "".join(cell["source"]), re.M) if cell["cell_type"] != "code" else [])[
-            :1
-        ] or heading
-        shown[cell["id"]] = (
-            f"[{cell['execution_count']}]" if cell["cell_type"] == "code" else f'text under "{heading[0]}"'
-        )
+        if cell["cell_type"] == "code":
+            shown[cell["id"]] = f"[{cell['execution_count']}]"
+        else:
+            found = re.search(r"^#+ (.+)$", "".join(cell["source"]), re.M)
+            heading = found[1] if found else heading
+            shown[cell["id"]] = f'text under "{heading}"'
     return shown
 
 

@@ -174,7 +174,7 @@ class Computer:
         spawner = MagicMock()
         spawner.user.name = name
         self.names["make_account"](spawner)
-        return self.line and int(self.line[self.line.index("--uid") + 1])
+        return self.line and next(int(word[6:]) for word in self.line if word.startswith("--uid="))
 
 
 def test_a_home_keeps_its_owner_when_the_accounts_are_gone(config, monkeypatch):
