@@ -300,17 +300,29 @@ def test_hidden_tests_say_and_do_with_other_numbers_only_where_there_are_some():
     assert "seeds=(300, 301, 302)" in text and "seeds=(100" not in text
 
 
+class Network:
+    """A denoiser that believes what it sees."""
+
+    schedule = None
+
+    def __call__(self, x_t, t):
+        return x_t, x_t
+
+
 def test_a_counted_denoiser_gives_neither_its_network_nor_its_count():
-    class Network:
-        schedule = None
-
-        def __call__(self, x_t, t):
-            return x_t, x_t
-
     network, x = Network(), torch.zeros(4, 1, 28, 28)
     counted = assigned.Counted(network, rows=4, calls=1)
     assert network not in vars(counted).values() and 1 not in vars(counted).values()
     counted(x, 5)
+    with pytest.raises(assigned.TooManyCalls):
+        counted(x[:1], 5)
+
+
+def test_a_call_with_a_gradient_counts_three_and_half_of_the_rows_half():
+    counted, x = assigned.Counted(Network(), rows=4, calls=4), torch.zeros(4, 1, 28, 28)
+    counted(x.clone().requires_grad_(), 5)
+    counted(x[:2], 5)
+    counted(x[2:], 5)
     with pytest.raises(assigned.TooManyCalls):
         counted(x[:1], 5)
 
