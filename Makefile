@@ -44,7 +44,7 @@ help:
 	@echo 'make lab           open the course in JupyterLab; LAB="--ip=0.0.0.0" hands it more flags'
 	@echo 'make test          ruff, pytest, and every notebook by nbval, also without its side roads, in JOBS=2 processes'
 	@echo 'make test-teaching  the editions, grading, plans, slides, book and hub, which take longer'
-	@echo 'make release       all tests, then the zips with their checksums in dist/'
+	@echo 'make release       all tests, then editions and book anew, and the zips with their checksums in dist/'
 	@echo 'make demo          draw PROMPT="a dog with glasses" into demo/, with the film strip of its denoising'
 	@echo 'make notebooks     run all notebooks, or ONLY="05 06", and store their outputs'
 	@echo 'make book          the notebooks as a site in build/book/html/; SLIDERS=yes runs them first, so that sliders move there'
@@ -113,8 +113,11 @@ test-without-data: jobs setup
 test-browser: setup
 	$(BIN)/pytest -q -m browser tests/test_browser.py
 
-# everything is checked first; what is left in dist/ is what a release hands out
-release: test test-without-data test-teaching
+# everything is checked and made anew; what is left in dist/ is what a release hands out
+release: setup-teach
+	$(BIN)/python tools/release.py --faults
+	$(MAKE) test test-without-data test-teaching
+	$(MAKE) editions book OUT= ONLY= SLIDERS=yes
 	$(BIN)/python tools/release.py
 
 demo: setup

@@ -1,8 +1,10 @@
-"""Put together what a release hands out: `make release`, which runs all tests first.
+"""Put together what a release hands out: `make release`, which first runs all tests and makes the parts anew.
+
+    python tools/release.py --faults     # only says what is in the way, before an hour of tests
 
 dist/ then holds diffusion-course-VERSION.zip (the repository as committed, weights included), the editions and the book
 as zips of the same version, and SHA256SUMS over them. Refuses where something is not committed, where CHANGELOG.md has
-no dated heading for the version, or where a part is missing, and says how to mend it.
+no dated heading for the version, or where the version was released before, and says how to mend it.
 """
 
 import datetime
@@ -10,6 +12,7 @@ import hashlib
 import re
 import shutil
 import subprocess
+import sys
 import tomllib
 
 import own_course  # noqa: F401, before course
@@ -18,11 +21,6 @@ from course import ROOT
 
 DIST = ROOT / "dist"
 NAME = "diffusion-course"
-PARTS = {
-    "dist/student": "make editions",
-    "dist/instructor": "make editions",
-    "build/book/html": "make book SLIDERS=yes",
-}  # and who makes each
 
 
 def version(root=ROOT):
@@ -46,24 +44,23 @@ def faults(number, root=ROOT):
         found.append(f"CHANGELOG.md has no heading '## {number} (28 November 2026)' with the day of the release")
     if number in git("tag", root=root).split():
         found.append(f"{number} was released already; a release never changes. Raise version in pyproject.toml")
-    found += [f"{part}/ is missing: {how}" for part, how in PARTS.items() if not (root / part).is_dir()]
     return found
 
 
-def main():
+def main(words):
     number = version()
     if found := faults(number):
         raise SystemExit("no release:\n" + "\n".join(f"- {fault}" for fault in found))
+    if words == ["--faults"]:
+        return
     whole = f"{NAME}-{number}"
-    DIST.mkdir(exist_ok=True)
     git("archive", "--format=zip", f"--prefix={whole}/", f"--output={DIST / whole}.zip", "HEAD")
-    for part, name in zip(PARTS, ("student", "instructor", "book")):
-        shutil.make_archive(str(DIST / f"{whole}-{name}"), "zip", ROOT / part)
-    zips = sorted(DIST.glob(f"{whole}*.zip"))
+    shutil.make_archive(str(DIST / f"{whole}-book"), "zip", ROOT / "build" / "book", "html")
+    zips = [DIST / f"{whole}{part}.zip" for part in ("", "-book", "-instructor", "-student")]
     sums = [f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.name}" for file in zips]
     (DIST / "SHA256SUMS").write_text("\n".join(sums) + "\n")
     print(*sums, f"`git tag {number}` names this state for good", sep="\n")
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])
