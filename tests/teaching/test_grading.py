@@ -365,7 +365,7 @@ def test_the_answer_to_half_a_digit_reaches_the_bar_in_its_calls_and_a_walk_too_
     exec(re.search(r"```python\n(.*?)```", (row.folder / "answer.md").read_text("utf-8"), re.S)[1], space)
     found = space["evaluate"](space["fill"], "lower half", 100)
     rung, bar = space["BARS"]["lower half"]
-    assert found["read"] > (rung + bar) / 2 and 0.8 < found["seam"] < 1.2
+    assert found["read"] > bar and 0.8 < found["seam"] < 1.2  # without the gradient 0.785, below the bar
     assert [space["share"]("lower half", x) for x in (0, rung, bar, 1)] == pytest.approx([0, 0, 1, 1])
     exec(cells["fill"], space)  # the stub is noised pasting, which the ladder has far below its best
     with pytest.raises(space["assigned"].TooManyCalls):
