@@ -11,6 +11,7 @@ the speaker's view, which says which cell of the notebook is shown.
 import argparse
 import base64
 import html
+import io
 import re
 import shutil
 import tomllib
@@ -18,9 +19,11 @@ import tomllib
 import make_book
 import make_sheets
 import nbformat
+import numpy as np
 import own_course  # noqa: F401, before course
 import plans
 from nbconvert import SlidesExporter
+from PIL import Image
 from traitlets.config import Config
 
 from course import ROOT, index
@@ -29,11 +32,11 @@ TABLE = ROOT / "teaching" / "slides" / "slides.toml"
 TEMPLATES = TABLE.parent
 OUT, REVEAL = ROOT / "dist" / "slides", ROOT / "build" / "reveal"
 VERSION = "5.2.1"  # of reveal.js
-ENDINGS = {"image/png": "png", "image/jpeg": "jpg"}
+KINDS, GAP = ("image/png", "image/jpeg"), 20  # of figures; pixels between parts of one
 
 
 def table():
-    """{notebook: list of [cell, title, sentence] or [..., "code", "printed" or "text"]}."""
+    """{notebook: list of [cell, title, sentence] or [..., "code", "printed", "text" or parts of the figure]}."""
     return tomllib.loads(TABLE.read_text("utf-8"))
 
 
@@ -49,21 +52,66 @@ def fetch_reveal():
     style.write_text(re.sub(r"@import url\([^)]*\);", "", style.read_text("utf-8")), "utf-8")
 
 
-def picture(cell, name, folder):
-    """The stored figure of a cell as a file of the folder, as HTML with its alternative text; None where there is none."""
+def kept(fractions, length):
+    """The places that pairs of fractions [from, to, from, to, ...] of a length keep, an array of integers.
+
+    Raises ValueError where they are no pairs, or do not rise from 0 to 1.
+    """
+    rising = sorted(set(fractions))
+    if not rising or list(fractions) != rising or len(rising) % 2 or rising[0] < 0 or rising[-1] > 1:
+        raise ValueError(f"{list(fractions)}: pairs from, to are needed that rise, none below 0 or above 1")
+    ends = [round(fraction * length) for fraction in fractions]
+    return np.concatenate([np.arange(a, b) for a, b in zip(ends[::2], ends[1::2], strict=True)])
+
+
+def part(image, x=(0, 1), y=(0, 1)):
+    """What the fractions x of the width and y of the height keep of a PIL image, without its white margin.
+
+    Raises ValueError for fractions that are no rising pairs, and where nothing but white is kept.
+    """
+    pixels = np.asarray(image.convert("RGB"))[kept(y, image.height)][:, kept(x, image.width)]
+    ink = (pixels < 250).any(axis=2)
+    if not ink.any():
+        raise ValueError(f"x {list(x)}, y {list(y)}: only white is kept there")
+    rows, columns = np.flatnonzero(ink.any(axis=1)), np.flatnonzero(ink.any(axis=0))
+    return Image.fromarray(pixels[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1])
+
+
+def stacked(images):
+    """PIL images below one another, with a gap."""
+    width = max(image.width for image in images)
+    height = sum(image.height + GAP for image in images) - GAP
+    sheet, top = Image.new("RGB", (width, height), "white"), 0
+    for image in images:
+        sheet.paste(image, (0, top))
+        top += image.height + GAP
+    return sheet
+
+
+def picture(cell, file, chosen):
+    """The chosen parts of a cell's stored figure as a file, and as HTML with its alternative text; None without a figure.
+
+    chosen: a list of dicts for `part`; empty for the whole figure. A film is stored as it is.
+    """
     for output in cell.get("outputs", []):
-        for kind, ending in ENDINGS.items():
+        for kind in KINDS:
             if kind in output.get("data", {}):
-                file = folder / "figures" / f"{name}-{cell['id']}.{ending}"
+                data = base64.b64decode("".join(output["data"][kind]))
+                image = Image.open(io.BytesIO(data))
                 file.parent.mkdir(exist_ok=True)
-                file.write_bytes(base64.b64decode("".join(output["data"][kind])))
-                alt = output.get("metadata", {}).get(kind, {}).get("alt", "")
+                if getattr(image, "is_animated", False):
+                    if chosen:
+                        raise ValueError("its figure is a film, which is shown whole; name a cell with a still picture")
+                    file.write_bytes(data)
+                else:
+                    stacked([part(image, **one) for one in chosen or [{}]]).save(file)
+                alt = ("Part of: " if chosen else "") + output.get("metadata", {}).get(kind, {}).get("alt", "")
                 return f'<img src="figures/{file.name}" alt="{html.escape(alt)}">'
     return None
 
 
-def shown(cell, how, name, folder):
-    """What stands below a slide's sentence, as Markdown."""
+def shown(cell, how, file):
+    """What stands below a slide's sentence, as Markdown; a figure is written to the file."""
     if how == "code":
         return f"```python\n{''.join(cell['source']).strip()}\n```"
     if how == "printed":
@@ -72,10 +120,20 @@ def shown(cell, how, name, folder):
         return f"<pre>{lines}</pre>"
     if how == "text":
         return ""
-    figure = picture(cell, name, folder)
+    if isinstance(how, str):
+        raise SystemExit(f"error: {TABLE.name}, cell {cell['id']}: {how!r} is none of code, printed and text")
+    try:
+        figure = picture(cell, file, [how] if isinstance(how, dict) else how)
+    except TypeError:
+        raise SystemExit(
+            f"error: {TABLE.name}, cell {cell['id']}: {how} is no part; needed is {{ x = [from, to], y = [from, to] }}, "
+            "one of the two or both, or a list of such parts"
+        ) from None
+    except ValueError as error:
+        raise SystemExit(f"error: {TABLE.name}, cell {cell['id']}: {error}") from None
     if not figure:
         raise SystemExit(
-            f"error: cell {cell['id']} of {name} has no stored figure; name another, or say code, printed or text"
+            f"error: {TABLE.name}, cell {cell['id']} has no stored figure; name another, or say code, printed or text"
         )
     return figure
 
@@ -88,7 +146,8 @@ def slides(row, folder):
     question = re.search(r"^\*\*(.+\?)\*\*", first, re.M)
     pages = [f"# {row.number}. {row.title}\n\n{question[1] if question else row.line.capitalize() + '.'}"]
     for name, title, sentence, *how in table()[row.name]:
-        body = shown(cells[name], how[0] if how else "", row.number, folder)
+        file = folder / "figures" / f"{row.number}-{len(pages)}-{name}.png"
+        body = shown(cells[name], how[0] if how else [], file)
         notes = f'<aside class="notes">Notebook {row.number}, cell {numbers[name]} ({name})</aside>'
         pages.append(f"## {title}\n\n{sentence}\n\n{body}\n\n{notes}")
     tasks = re.findall(r"^### (Exercise .+?) \(", "\n".join("".join(cell["source"]) for cell in cells.values()), re.M)
