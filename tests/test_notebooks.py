@@ -3,6 +3,7 @@
 import ast
 import base64
 import builtins
+import io
 import json
 import re
 import subprocess
@@ -10,8 +11,10 @@ import sys
 
 import nbclient
 import nbformat
+import numpy as np
 import pytest
 from notebook_files import ALL, EXTRAS, NOTEBOOKS, code_cells, source, tagged
+from PIL import Image
 
 from course import index
 
@@ -166,6 +169,17 @@ def test_every_picture_is_small_local_and_described(notebook):
                 assert len(data) <= (300_000 if b"acTL" in data[:2000] else 150_000), cell["id"]  # animated or not
     text = "".join(source(c) for c in notebook["cells"] if c["cell_type"] == "markdown")
     assert not re.search(r"!\[\s*\]\(|!\[[^\]]*\]\(http|<img", text)
+
+
+def test_no_picture_is_cut_off(notebook):
+    """A letter at the very edge of a picture is one of which a part is missing."""
+    for cell in code_cells(notebook):
+        for output in cell["outputs"]:
+            for kind in {"image/png", "image/jpeg"} & output.get("data", {}).keys():
+                data = base64.b64decode("".join(output["data"][kind]))
+                pixels = np.asarray(Image.open(io.BytesIO(data)).convert("L"))
+                edges = [pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]]
+                assert min(edge.min() for edge in edges) >= 200, cell["id"]
 
 
 def test_at_least_one_explorer_beside_a_static_figure(notebook):
