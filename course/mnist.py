@@ -75,7 +75,8 @@ def main():
     try:
         print(fetch())
         if args.share:
+            print(f"its numbers are stored in {home()} as well, 220 MB", flush=True)
             share(home())
-            print("its numbers lie there too, 220 MB, and all notebooks on this computer hold them in memory once")
+            print("all notebooks on this computer hold them in memory once")
     except (ValueError, OSError) as error:
         raise SystemExit(f"error: {error}") from None

@@ -1,7 +1,7 @@
 """Is this computer ready for the course? Looks for a minute at most, says what to do, and ends with a code for the teacher.
 
 python -m course.ready                what is here, line by line; exit status 1 if something is to do
-python -m course.ready --read CODE    for the teacher: what a student's code says
+python -m course.ready --read CODE    for the teacher: what a student's code says, or several codes
 
 Works where packages are missing: everything but Python's own library is imported only after a look whether it is there.
 """
@@ -206,16 +206,24 @@ def _system():
     return ready_code.SYSTEMS.index(known if known in ready_code.SYSTEMS else "other")
 
 
+def read(codes):
+    """Print what each code says. Returns how many say nothing, because they were mistyped."""
+    mistyped = 0
+    for code in codes:
+        try:
+            print(code, *ready_code.explain(code), "", sep="\n")
+        except ValueError as error:
+            mistyped += 1
+            print(f"error: {error}\n")
+    return mistyped
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--read", metavar="CODE", help="explain a student's code")
-    code = parser.parse_args().read
-    if code is not None:
-        try:
-            print(*ready_code.explain(code), sep="\n")
-        except ValueError as error:
-            raise SystemExit(f"error: {error}") from None
-        return
+    parser.add_argument("--read", metavar="CODE", nargs="+", help="explain students' codes")
+    codes = parser.parse_args().read
+    if codes:
+        raise SystemExit(read(codes))
     to_do = 0
     for name, state, sentence in look():
         if name == "code":

@@ -31,7 +31,9 @@ def decode(code):
     """The dict that `encode` was given. Raises ValueError on what is no such code, or a mistyped one."""
     text = code.upper().replace("-", "").replace(" ", "").translate(str.maketrans("ILO", "110"))
     if len(text) != LENGTH + 2 or set(text) - set(SIGNS):
-        raise ValueError(f"{code!r} is no code of course.ready: {LENGTH + 2} letters and digits, in groups of four")
+        raise ValueError(
+            f"{code!r} is no code of course.ready: {LENGTH + 2} letters and digits, in groups of at most four"
+        )
     number, rest = _number(text[:LENGTH]), _number(text[LENGTH:])
     if number % PRIME != rest:
         raise ValueError(f"{code!r} was mistyped: ask for it again")

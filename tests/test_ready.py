@@ -149,6 +149,13 @@ def test_what_is_no_code_is_refused(code, said):
         ready_code.decode(code)
 
 
+def test_a_teacher_reads_many_codes_and_a_mistyped_one_hides_no_other(capsys):
+    one, other = (ready_code.encode({"cores": n}) for n in (3, 5))
+    assert ready.read([one, one[:-1] + ("0" if one[-1] != "0" else "1"), other]) == 1
+    said = capsys.readouterr().out
+    assert "3 cores" in said and "was mistyped" in said and "5 cores" in said
+
+
 def test_a_code_of_another_version_is_refused():
     with pytest.raises(ValueError, match="another version"):
         ready_code.decode(ready_code.encode({"version": 2}))

@@ -1,7 +1,6 @@
 """How an exercise is checked: against the right answer, then against the usual mistakes.
 
 A check prints and never raises, whatever it is given, so a notebook with untouched or wrong exercises runs to its end.
-It returns True for right, False for wrong, None for "to do".
 An answer is a number, a list or tensor of numbers, a bool or a text. Numbers may come from Python, NumPy or torch, of
 any type and on any device; capital letters and spaces around a text do not matter.
 """
@@ -32,10 +31,8 @@ class Exercise:
     """What both kinds share. A kind has `answer`, `mistakes`, `tolerance`, and tells how far off a value may be."""
 
     def __call__(self, attempt):
-        """Print what is thought of the reader's answer. Returns True, False, or None where there is no answer yet."""
-        status, message = self.verdict(attempt)
-        print(f"{status}: {message}")
-        return None if status == TO_DO else status == RIGHT
+        """Print what is thought of the reader's answer. Nothing is returned, for a notebook would show it below that."""
+        print(": ".join(self.verdict(attempt)))
 
     def verdict(self, attempt):
         """The status ("to do", "right", "hint" or "not yet") and one sentence for the reader."""

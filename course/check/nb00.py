@@ -15,7 +15,7 @@ VOTES = {"true": "true", "yes": "true", "false": "false", "no": "false", "?": "u
 def vote(votes):
     """Print a card of the reader's votes, and where each statement is settled; what is right it does not say.
 
-    votes: statement -> True, False or "?". Returns True when all six are there, else None. It never raises.
+    votes: statement -> True, False or "?". It never raises.
     """
     titles = {row.number: row.title for row in index.rows()}
     votes = votes if isinstance(votes, dict) else {}
@@ -25,9 +25,8 @@ def vote(votes):
     missing = [str(number) for number, word in said.items() if word == "open"]
     if missing:
         print(f'to do: write True, False or "?" at {", ".join(missing)}, and run the cell again')
-        return None
-    print("kept: save the notebook, and your votes stay in the cell above. No vote is wrong today")
-    return True
+    else:
+        print("kept: save the notebook, and your votes stay in the cell above. No vote is wrong today")
 
 
 def computer(trainer, free=None):
