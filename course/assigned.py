@@ -18,13 +18,19 @@ class Counted:
 
     def __init__(self, denoiser, rows, calls):
         self.schedule = denoiser.schedule
-        left = calls  # a name of this function, like `denoiser`: neither is an attribute that could be read or set
+        plain = sloped = 0.0  # names of this function, like `denoiser`: none is an attribute that could be read or set
 
         def ask(x_t, t):
-            nonlocal left
-            left -= len(x_t) / rows * (3 if x_t.requires_grad else 1)
-            if left < -1e-9:
-                raise TooManyCalls("the network was asked more often than `calls` allows")
+            nonlocal plain, sloped
+            if x_t.requires_grad:
+                sloped += len(x_t) / rows
+            else:
+                plain += len(x_t) / rows
+            if plain + 3 * sloped > calls + 1e-9:
+                raise TooManyCalls(
+                    f"{calls} calls are allowed; with this one there were {plain:g} plain ones and {sloped:g} whose input "
+                    "has requires_grad, which count three each (what comes from such a call has it too: detach it)"
+                )
             return denoiser(x_t, t)
 
         self._ask = ask
