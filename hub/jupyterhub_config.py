@@ -5,7 +5,7 @@ Settings come through the environment, so that the image need not be built anew:
 HUB_PASSWORD      the word that all students log in with, each under a name of his own (at least 8 signs; needed)
 HUB_ADMIN_PASSWORD  the word of the account `teacher`, who sees and stops servers (at least 32 signs); without it no admin
 HUB_MEMORY        gigabytes that one kernel may take; default 2
-HUB_KERNEL_IDLE   seconds after which a kernel ends that computes nothing and whose tab is closed; default 600
+HUB_KERNEL_IDLE   seconds since a kernel last ran something, after which it ends if no tab shows it; default 1800
 HUB_SERVER_IDLE   seconds after which a student's server ends with all its kernels; default 3600
 COURSE_DATA       the folder with MNIST, read by all; default /srv/data
 """
@@ -21,7 +21,7 @@ from tornado.web import HTTPError
 
 c = get_config()  # noqa: F821
 GIGABYTES = float(os.environ.get("HUB_MEMORY", "2"))
-KERNEL_IDLE = int(os.environ.get("HUB_KERNEL_IDLE", "600"))
+KERNEL_IDLE = int(os.environ.get("HUB_KERNEL_IDLE", "1800"))
 SERVER_IDLE = int(os.environ.get("HUB_SERVER_IDLE", "3600"))
 HOMES = Path("/home")
 STUDENTS = range(1000, 60000)  # numbers of Unix accounts; below and above are those of the system
@@ -52,8 +52,8 @@ c.SharedPasswordAuthenticator.admin_password = word("HUB_ADMIN_PASSWORD", 32)
 c.Authenticator.allow_all = True
 c.Authenticator.username_pattern = "^[a-z][a-z0-9_-]{1,30}$"
 c.JupyterHub.template_vars = {
-    "announcement_login": "Type a name of your own: small letters, digits, - and _, first a letter. The word is one for "
-    "all, so whoever types your name is in your account: keep nothing here that is private."
+    "announcement_login": "Type the name that you were given: small letters, digits, - and _, first a letter, two signs "
+    "or more. The word is one for all, so whoever types your name is in your account: keep nothing here that is private."
 }
 
 STATE.mkdir(mode=0o700, exist_ok=True)

@@ -162,3 +162,7 @@ def test_seats_are_counted_from_memory():
     assert seats.seats(24, 900) == 22 and seats.seats(3, 900) == 1 and seats.seats(2.5, 900) == 0
     with pytest.raises(ValueError, match="kept for the system"):
         seats.seats(2, 900)
+    assert seats.memory(30, 900) == 32 and seats.memory(30, 961) == 34  # 33.8 GB
+    assert seats.seats(seats.memory(30, 961), 961) == 30
+    with pytest.raises(ValueError, match="1 or more"):
+        seats.memory(0, 900)

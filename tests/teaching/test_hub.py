@@ -144,12 +144,25 @@ def config(tmp_path, monkeypatch):
     """The hub's configuration as read in an empty folder, with `homes` as the folder of the homes: (c, its names)."""
     pytest.importorskip("pwd", reason="Unix accounts")
     monkeypatch.chdir(tmp_path)
+    for name in ("HUB_MEMORY", "HUB_KERNEL_IDLE", "HUB_SERVER_IDLE"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HUB_PASSWORD", "noise-and-digits")
     names = {"get_config": MagicMock()}
     exec((ROOT / "hub" / "jupyterhub_config.py").read_text(), names)
     names["HOMES"] = tmp_path / "homes"
     names["HOMES"].mkdir()
     return names["c"], names
+
+
+def test_the_readme_and_the_other_hubs_have_the_defaults(config):
+    _, names = config
+    readme, tljh, values = (
+        (ROOT / "hub" / name).read_text("utf-8") for name in ("README.md", "tljh.py", "values.yaml")
+    )
+    defaults = {name: float(number) for name, number in re.findall(r"^\| `(HUB_\w+)` .* \| (\d+) \|$", readme, re.M)}
+    memory, idle, server = names["GIGABYTES"], names["KERNEL_IDLE"], names["SERVER_IDLE"]
+    assert defaults == {"HUB_MEMORY": memory, "HUB_KERNEL_IDLE": idle, "HUB_SERVER_IDLE": server}
+    assert f"cull_idle_timeout={idle}" in tljh and f"cull_idle_timeout: {idle}," in values
 
 
 class Computer:
