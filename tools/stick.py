@@ -96,8 +96,8 @@ def unpack(name):
     except (zipfile.BadZipFile, zlib.error, EOFError):
         sys.exit(f"{name} is damaged, so nothing was unpacked: copy it again, then type this line again")
     except OSError as error:
-        why = "no space is left; make room" if error.errno == errno.ENOSPC else f"the system says {error}"
-        sys.exit(f"{name} was not unpacked: {why}, then type this line again")
+        why = "no space is left: make room, then type this line again" if error.errno == errno.ENOSPC else error
+        sys.exit(f"{name} was not unpacked; {why}")
     finally:
         shutil.rmtree(str(half), ignore_errors=True)
     print(f"{name} is unpacked")

@@ -148,7 +148,7 @@ def test_unpacking_is_whole_or_nothing(stick, tmp_path, monkeypatch):
 
     with monkeypatch.context() as patch:
         patch.setattr(zipfile.ZipFile, "extractall", full_disk)
-        with pytest.raises(SystemExit, match="no space is left; make room, then type this line again"):
+        with pytest.raises(SystemExit, match="no space is left: make room, then type this line again"):
             program.unpack("day.zip")
     assert {path.name for path in tmp_path.iterdir()} == {"stick.py", "day.zip"}
     program.unpack("day.zip")
