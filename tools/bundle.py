@@ -2,10 +2,10 @@
 
     python tools/bundle.py [linux] [windows] [macos] [--python 3.12]
 
-For each system the wheels of the course and of all that it needs, on one version of Python; MNIST; the course as a zip, with
-its weights; the book, the students' edition, and the day's plan and notebooks if they were made; checksums, a program that
-checks and unpacks, and one page of instructions. Which packages a system needs is resolved by uv, which knows the markers
-of other systems; pip then fetches exactly those.
+For each system the wheels of the course and of all that it needs, on one version of Python; MNIST; the course as a
+zip, with its weights; the book, the students' edition, and the day's plan and notebooks if they were made; checksums, a
+program that checks and unpacks, and one page of instructions. Which packages a system needs is resolved by uv, which
+knows the markers of other systems; pip then fetches exactly those.
 """
 
 import argparse

@@ -23,15 +23,15 @@ from course import ROOT, index
 
 PLANS = ROOT / "teaching" / "plans"
 PICKED = (
-    "These are the cells of a lesson: {:.0f} minutes with all talk. What is said to be needed is for the whole notebook, "
-    "and texts may speak of sections that only the whole notebook has."
+    "These are the cells of a lesson: {:.0f} minutes with all talk. What is said to be needed is for the whole "
+    "notebook, and texts may speak of sections that only the whole notebook has."
 )
-LEGEND = """How to read this page. **Talk** is yours. **Reading**: all read and run the cells for themselves, or you lead through
-them. **Exercises** take what they announce. **Left over** is for questions, trouble and slow computers.
+LEGEND = """How to read this page. **Talk** is yours. **Reading**: all read and run the cells for themselves, or you
+lead through them. **Exercises** take what they announce. **Left over** is for questions, trouble and slow computers.
 
-`name` [3] is a cell and the number beside it in JupyterLab; a text has no number, and the heading above it stands in its
-place. Running a cell changes its number, so keep a second copy of each notebook open that you do not run. Run all cells
-that a block names in the notebook's order, those to be only run among them."""
+`name` [3] is a cell and the number beside it in JupyterLab; a text has no number, and the heading above it stands in
+its place. Running a cell changes its number, so keep a second copy of each notebook open that you do not run. Run all
+cells that a block names in the notebook's order, those to be only run among them."""
 TEXTS = ("say", "run", "skip", "ask", "late")  # of a block, in the order of the page
 ENTRIES = ["title", "minutes", "talk", "notebook", "read", "only_run", "drop", *TEXTS]  # all that a block may have
 
@@ -198,7 +198,7 @@ def _block(block, clock):
 
 
 def _numbered(block, text):
-    """A text of a block, each `cell` in it followed by its number, or by the heading above it: `film` [3], `sums` ["Sums"]."""
+    """A text of a block, each `cell` followed by its number, or by the heading above it: `film` [3], `sums` ["Sums"]."""
     shown, lesson = numbers(block["notebook"]) if "notebook" in block else {}, path(block)
 
     def numbered(found):

@@ -80,7 +80,7 @@ def check():
 
 
 def unpack(name):
-    """Unpack a zip, the whole of it or nothing. Ends with a sentence where it cannot, or where its folder is already."""
+    """Unpack a zip, all of it or nothing. Ends with a sentence where it cannot, or where its folder is already."""
     if not (HERE / name).is_file():
         here = ", ".join(path.name for path in sorted(HERE.glob("*.zip")))
         sys.exit(f"{name} is not here; there is {here or 'no zip'}")
@@ -107,8 +107,8 @@ def refuse_to_write_over(folders):
     for folder in folders:
         if (HERE / folder).exists():
             sys.exit(
-                f"{folder}/ is here already and may hold your work, so nothing was unpacked. To go on working, type the "
-                f"last line as you typed it before. To begin anew, first rename {folder}"
+                f"{folder}/ is here already and may hold your work, so nothing was unpacked. To go on working, "
+                f"type the last line as you typed it before. To begin anew, first rename {folder}"
             )
 
 
