@@ -90,6 +90,10 @@ def test_what_the_texts_name_is_there(plan):
         for number in {"Exercise " + ".".join(found) for found in EXERCISE.findall(words_of(block))}:
             at_home = re.search(re.escape(number) + r"[^.]* at home", words_of(block))
             assert number in on_path or at_home, f"{number} is not on the path of {block['title']}"
+        left_out = set(plans.path(block)) - set(plans.path(block, late=True))
+        asked = re.findall(r"`([a-z0-9-]+)`", block.get("run", "") + block.get("ask", ""))
+        said = re.findall(r"`([a-z0-9-]+)`", block.get("late", ""))
+        assert left_out & set(asked) <= set(said), f"{block['title']}: late groups leave out what is asked"
 
 
 def test_the_blocks_of_a_notebook_follow_its_order(plan):
@@ -133,6 +137,16 @@ def test_the_page_numbers_cells_as_jupyterlab_does():
     page = plans.page(plans.load("two_hour_lab"))
     assert "[1] to [6] (`title..a-thousand-calls`)" in page
     assert "### 0:48 Training, live (34 minutes)" in page
+    assert "starts `train` [19] together" in page and '`step-in-numbers` ["3. One forward step"] calc' in page
+    assert '`all-fresh-read` ["9. Break it"] of the whole notebook says' in page
+
+
+def test_what_late_groups_save_is_summed(plan):
+    page = plans.page(plan)
+    parts = [int(n) for n in re.findall(r"which saves (\d+) minutes", page)]
+    sums = [int(n) for n in re.findall(r"saves (\d+) more", page)]
+    assert abs(sum(parts) - sum(sums)) <= len(parts) / 2 + len(sums) / 2  # each is rounded
+    assert len(re.findall(r"\d+ of the \d+ minutes are left over", page)) == len(plan["session"])
 
 
 def test_the_plans_notebooks_show_the_pages_numbers_and_minutes():

@@ -2,10 +2,10 @@
 
     python tools/bundle.py [linux] [windows] [macos] [--python 3.12]
 
-For each system the wheels of the course and of all that it needs, on one version of Python; MNIST; the course as a zip, with
-its weights; the book, the students' edition and the plan of the day if they were made; checksums, a program that checks and
-unpacks, and one page of instructions. Which packages a system needs is resolved by uv, which knows the markers of other
-systems; pip then fetches exactly those.
+For each system the wheels of the course and of all that it needs, on one version of Python; MNIST; the course as a
+zip, with its weights; the book, the students' edition, and the day's plan and notebooks if they were made; checksums, a
+program that checks and unpacks, and one page of instructions. Which packages a system needs is resolved by uv, which
+knows the markers of other systems; pip then fetches exactly those.
 """
 
 import argparse
@@ -114,21 +114,26 @@ def copy_mnist(folder):
 def copy_made(stick):
     """What other commands made, and Python's installers if the teacher put them into dist/python/. Returns the names."""
     found, dist = [], ROOT / "dist"
-    folders = {
-        "book": ROOT / "build" / "book" / "html",
-        "python": dist / "python",
-        f"plans/{DAY}": dist / "plans" / DAY,
-    }
-    for name, folder in folders.items():
+    for name, folder in {"book": ROOT / "build" / "book" / "html", "python": dist / "python"}.items():
         if folder.is_dir():
             shutil.copytree(folder, stick / name)
             found.append(f"{name}/")
     for path in sorted(dist.glob("*student*.zip")):
         shutil.copy(path, stick)
         found.append(path.name)
-    if f"plans/{DAY}/" in found:
+    if (dist / "plans" / DAY).is_dir():
+        (stick / "plans").mkdir()
         shutil.copy(dist / "plans" / f"{DAY}.md", stick / "plans")
+        day_zip(stick / "day.zip", dist / "plans" / DAY)
+        found += [f"plans/{DAY}.md", "day.zip"]
     return found
+
+
+def day_zip(path, folder):
+    """The day's notebooks as day/ in a zip, so that the program that unpacks it writes over nobody's work."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as packed:
+        for notebook in sorted(folder.glob("*.ipynb")):
+            packed.write(notebook, f"day/{notebook.name}")
 
 
 def size_on_disk(stick):
@@ -143,17 +148,26 @@ def size_on_disk(stick):
     return copied + max(environments) + unpacked(stick / "course.zip")
 
 
+def kept(page, here):
+    """A page without the lines for what is not on the stick: "linux|..." stands there only if "linux" is in `here`."""
+    marked = [re.fullmatch(r"(?:(\w+) *\|)?(.*)", line).groups() for line in page.splitlines()]
+    return "".join(f"{line}\n" for mark, line in marked if mark is None or mark in here)
+
+
 def instructions(stick, python):
-    """The one page and the program."""
+    """The one page, with what is on the stick, and the program."""
     disk = f"{math.ceil(1.1 * size_on_disk(stick) / 1e9)} GB"  # Python's compiled files and pip come on top
     page, program = ((ROOT / "tools" / name).read_text("utf-8").replace("VERSION", python) for name in PAGES)
-    (stick / "README.txt").write_text(page.replace("DISK", disk), "utf-8", newline="\r\n")
+    here = {folder.name for folder in (stick / "wheels").iterdir()}
+    here.add("python" if (stick / "python").is_dir() else "nopython")
+    (stick / "README.txt").write_text(kept(page.replace("DISK", disk), here), "utf-8", newline="\r\n")
     (stick / "stick.py").write_text(program, "utf-8", newline="\n")
 
 
 def note_sums(stick):
-    """SHA256SUMS of everything in the folder."""
-    files = sorted(path for path in stick.rglob("*") if path.is_file() and path.name != "SHA256SUMS")
+    """SHA256SUMS of everything in the folder but README.txt, in which a teacher may change lines."""
+    unlisted = (stick / "README.txt", stick / "SHA256SUMS")
+    files = sorted(path for path in stick.rglob("*") if path.is_file() and path not in unlisted)
     lines = [
         f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.relative_to(stick).as_posix()}\n" for path in files
     ]

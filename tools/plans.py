@@ -22,8 +22,16 @@ from store_notebooks import between_marks, told
 from course import ROOT, index
 
 PLANS = ROOT / "teaching" / "plans"
-PICKED = "These are the cells of a lesson: {:.0f} minutes with all talk. What is said to be needed is for the whole notebook."
-ORDER = "Run all cells that a block names in the notebook's order, those to be only run among them."
+PICKED = (
+    "These are the cells of a lesson: {:.0f} minutes with all talk. What is said to be needed is for the whole "
+    "notebook, and texts may speak of sections that only the whole notebook has."
+)
+LEGEND = """How to read this page. **Talk** is yours. **Reading**: all read and run the cells for themselves, or you
+lead through them. **Exercises** take what they announce. **Left over** is for questions, trouble and slow computers.
+
+`name` [3] is a cell and the number beside it in JupyterLab; a text has no number, and the heading above it stands in
+its place. Running a cell changes its number, so keep a second copy of each notebook open that you do not run. Run all
+cells that a block names in the notebook's order, those to be only run among them."""
 TEXTS = ("say", "run", "skip", "ask", "late")  # of a block, in the order of the page
 ENTRIES = ["title", "minutes", "talk", "notebook", "read", "only_run", "drop", *TEXTS]  # all that a block may have
 
@@ -141,11 +149,12 @@ def notebooks(plan, late=False):
 
 def page(plan):
     """The plan as Markdown for people."""
-    lines = [f"# {plan['title']}", "", plan["about"], "", ORDER, ""]
+    lines = [f"# {plan['title']}", "", plan["about"], "", LEGEND, ""]
     for session in plan["session"]:
         lines += [f"## {session['title']} ({session['minutes']} minutes)", ""]
         if home := session.get("home"):
             lines += ["Read beforehand: " + "; ".join(map(_at_home, home)) + ".", ""]
+        lines += [_spare(session), ""]
         clock = 0
         for block in session["block"]:
             lines += _block(block, clock)
@@ -155,6 +164,14 @@ def page(plan):
 
 def _at_home(name):
     return f"{name} ({told(index.FOLDER / f'{name}.ipynb')[:-1]})"
+
+
+def _spare(session):
+    """How much of a session is left over, and what all that late groups leave out saves, as a sentence."""
+    spent = sum(sum(minutes(block)) for block in session["block"])
+    saved = spent - sum(sum(minutes(block, late=True)) for block in session["block"])
+    more = f'; leaving out the cells that stand under "If late" saves {saved:.0f} more' if saved else ""
+    return f"{session['minutes'] - spent:.0f} of the {session['minutes']} minutes are left over{more}."
 
 
 def _block(block, clock):
@@ -170,11 +187,28 @@ def _block(block, clock):
         ]
         if only_run := block.get("only_run"):
             lines.append(f"* **Only run**: {_ranges(block, only_run)}")
-    lines += [f"* **{word.capitalize()}:** {block[word]}" for word in TEXTS if word in block]
+    lines += [f"* **{word.capitalize()}:** {_numbered(block, block[word])}" for word in TEXTS[:-1] if word in block]
+    late = _numbered(block, block.get("late", ""))
     if "drop" in block:
         saved = spent - sum(minutes(block, late=True))
-        lines.append(f"* **If late, leave out** {_ranges(block, block['drop'])}: it saves {saved:.0f} minutes.")
+        late = f"leave out {_ranges(block, block['drop'])}, which saves {saved:.0f} minutes. {late}"
+    if late:
+        lines.append(f"* **If late:** {late}")
     return [*lines, ""]
+
+
+def _numbered(block, text):
+    """A text of a block, each `cell` followed by its number, or by the heading above it: `film` [3], `sums` ["Sums"]."""
+    shown, lesson = numbers(block["notebook"]) if "notebook" in block else {}, path(block)
+
+    def numbered(found):
+        if found[1] not in shown:
+            return found[0]
+        number = shown[found[1]]
+        where = number if number[0] == "[" else f"[{number.removeprefix('text under ')}]"
+        return f"{found[0]} {where}" + ("" if found[1] in lesson else " of the whole notebook")
+
+    return re.sub(r"`([^`]+)`", numbered, text)
 
 
 def _ranges(block, ranges):

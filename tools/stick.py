@@ -4,11 +4,14 @@ python stick.py check               is this Python right for the packages, and w
 python stick.py unpack FILE.zip     unpack a zip here; refuses where its folder is already, for work may be in it
 """
 
+import errno
 import hashlib
 import pathlib
 import platform
+import shutil
 import sys
 import zipfile
+import zlib
 
 HERE = pathlib.Path(__file__).resolve().parent
 PYTHON = "VERSION"  # what the wheels are for; `make bundle` writes it here
@@ -77,22 +80,42 @@ def check():
 
 
 def unpack(name):
-    """Unpack a zip. Ends with a sentence where a folder of the zip is already."""
-    with zipfile.ZipFile(HERE / name) as packed:
-        for folder in sorted({inside.split("/")[0] for inside in packed.namelist()}):
-            if (HERE / folder).exists():
-                sys.exit(
-                    f"{folder}/ is here already and may hold your work, so nothing was unpacked. To go on working, "
-                    f"type the last line alone. To begin anew, first rename {folder}"
-                )
-        packed.extractall(HERE)
+    """Unpack a zip, all of it or nothing. Ends with a sentence where it cannot, or where its folder is already."""
+    if not (HERE / name).is_file():
+        here = ", ".join(path.name for path in sorted(HERE.glob("*.zip")))
+        sys.exit(f"{name} is not here; there is {here or 'no zip'}")
+    half = HERE / ".unpacking"  # on the way it has another name, so that half a course never looks like a whole one
+    try:
+        with zipfile.ZipFile(str(HERE / name)) as packed:
+            folders = sorted({inside.split("/")[0] for inside in packed.namelist()})
+            refuse_to_write_over(folders)
+            shutil.rmtree(str(half), ignore_errors=True)
+            packed.extractall(str(half))
+        for folder in folders:
+            (half / folder).rename(HERE / folder)
+    except (zipfile.BadZipFile, zlib.error, EOFError):
+        sys.exit(f"{name} is damaged, so nothing was unpacked: copy it again, then type this line again")
+    except OSError as error:
+        why = "no space is left: make room, then type this line again" if error.errno == errno.ENOSPC else error
+        sys.exit(f"{name} was not unpacked; {why}")
+    finally:
+        shutil.rmtree(str(half), ignore_errors=True)
     print(f"{name} is unpacked")
+
+
+def refuse_to_write_over(folders):
+    for folder in folders:
+        if (HERE / folder).exists():
+            sys.exit(
+                f"{folder}/ is here already and may hold your work, so nothing was unpacked. To go on working, "
+                f"type the last line as you typed it before. To begin anew, first rename {folder}"
+            )
 
 
 if __name__ == "__main__":
     if sys.argv[1:] == ["check"]:
         check()
-    elif len(sys.argv) == 3 and sys.argv[1] == "unpack" and (HERE / sys.argv[2]).is_file():
+    elif len(sys.argv) == 3 and sys.argv[1] == "unpack":
         unpack(sys.argv[2])
     else:
         sys.exit(__doc__)

@@ -1,5 +1,6 @@
 """The stick: made with stand-ins for the large packages, then followed line by line as its page says, without a network."""
 
+import errno
 import importlib.util
 import os
 import re
@@ -99,7 +100,7 @@ def test_the_page_leads_to_an_installed_course(stick, tmp_path):
     assert work.exists()
     work.write_text("a day's work")
     again = subprocess.run(["bash", "-c", "\n".join(typed)], cwd=here, env=environment, capture_output=True, text=True)
-    assert "type the last line alone" in again.stderr and work.read_text() == "a day's work"
+    assert "type the last line as you typed it before" in again.stderr and work.read_text() == "a day's work"
 
 
 def test_another_python_is_named_before_pip_meets_it(stick, tmp_path, monkeypatch):
@@ -127,14 +128,58 @@ def test_a_file_that_was_copied_badly_is_named(stick, tmp_path):
     assert done.returncode and "damaged: course.zip" in done.stderr and "missing: data/MNIST/raw/t10k" in done.stderr
 
 
-def test_lines_are_the_same_in_every_shell_and_need_no_activation(stick):
+def test_unpacking_is_whole_or_nothing(stick, tmp_path, monkeypatch):
+    shutil.copy(stick / "stick.py", tmp_path)
+    program = program_of(tmp_path)
+    packed = tmp_path / "day.zip"
+    bundle.day_zip(packed, ROOT / "notebooks")
+    whole = packed.read_bytes()
+    with pytest.raises(SystemExit, match="daz.zip is not here; there is day.zip"):
+        program.unpack("daz.zip")
+    for damaged in (whole[:9000], whole[:500] + bytes([255]) * 1000 + whole[1500:]):  # cut short; a block of it wrong
+        packed.write_bytes(damaged)
+        with pytest.raises(SystemExit, match="day.zip is damaged"):
+            program.unpack("day.zip")
+    packed.write_bytes(whole)
+
+    def full_disk(self, folder):
+        self.extract("day/00_start_here.ipynb", folder)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(zipfile.ZipFile, "extractall", full_disk)
+        with pytest.raises(SystemExit, match="no space is left: make room, then type this line again"):
+            program.unpack("day.zip")
+    assert {path.name for path in tmp_path.iterdir()} == {"stick.py", "day.zip"}
+    program.unpack("day.zip")
+    work = tmp_path / "day" / "00_start_here.ipynb"
+    work.write_text("a day's work")
+    with pytest.raises(SystemExit, match="day/ is here already and may hold your work"):
+        program.unpack("day.zip")
+    assert work.read_text() == "a day's work"
+
+
+def test_the_page_speaks_of_what_is_on_the_stick(stick):
+    text = (stick / "README.txt").read_text("utf-8")
+    assert "LINUX (" in text and not re.search("windows|macos|mac with", text, re.I) and "|" not in text
+    assert "from python.org" in text and "from the folder python/" not in text
+    assert "README.txt" not in (stick / "SHA256SUMS").read_text()  # a teacher may change lines in it
+
+
+def test_lines_are_the_same_in_every_shell_and_need_no_activation(stick, tmp_path):
+    here = tmp_path / "all systems"
+    shutil.copytree(stick, here)
+    for folder in ("python", "wheels/windows", "wheels/macos"):
+        (here / folder).mkdir()
+    bundle.instructions(here, PYTHON)
+    assert "from the folder python/" in (here / "README.txt").read_text("utf-8")
     for system in ("WINDOWS", "LINUX", "MACOS"):
-        lines = lines_of(stick, system)
+        lines = lines_of(here, system)
         assert len(lines) == 8 and not re.search("[#$%]|set |export ", " ".join(lines))  # cmd and zsh know no remarks
-    lines = lines_of(stick, "WINDOWS")
+    lines = lines_of(here, "WINDOWS")
     assert any(line.startswith(r"course-env\Scripts\python -m pip install --no-index") for line in lines)
     assert not any("activate" in line.lower() for line in lines)
-    text = (stick / "README.txt").read_bytes()
+    text = (here / "README.txt").read_bytes()
     assert b"\r\n" in text and b"VERSION" not in text and b"DISK" not in text
     for trap in (b"Microsoft Store", b"OneDrive", b"Anaconda", b"execution of scripts", b"too long", b"py -0"):
         assert trap in text
@@ -158,8 +203,9 @@ def test_what_was_made_before_is_on_the_stick(tmp_path, monkeypatch):
         (tmp_path / name).touch()
     bundle.copy_made(tmp_path / "stick")
     found = {path.relative_to(tmp_path / "stick").as_posix() for path in (tmp_path / "stick").rglob("*.*")}
-    assert found == {"plans/one_day_workshop.md", "plans/one_day_workshop/00.ipynb", "course-1.0-student.zip",
-                     "python/python.exe", "book/index.html"}  # fmt: skip
+    assert found == {"plans/one_day_workshop.md", "day.zip", "course-1.0-student.zip", "python/python.exe",
+                     "book/index.html"}  # fmt: skip
+    assert zipfile.ZipFile(tmp_path / "stick" / "day.zip").namelist() == ["day/00.ipynb"]
 
 
 @pytest.mark.parametrize("words, said", [

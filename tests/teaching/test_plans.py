@@ -1,4 +1,4 @@
-"""Every plan's path runs from top to bottom alone: with the exercises as students find them, and as a late lab goes."""
+"""Every plan's path runs from top to bottom alone: with the exercises as students find them, and as a late group goes."""
 
 import sys
 
@@ -15,7 +15,7 @@ import plans  # noqa: E402
 def paths():
     """{what is run: notebook}; a path that two plans share is run once."""
     wanted = [(name, plans.load(name), False) for name in plans.names()]
-    wanted.append(("two_hour_lab", plans.load("two_hour_lab"), True))
+    wanted += [(name, plans.load(name), True) for name in ("two_hour_lab", "one_day_workshop")]
     found, seen = {}, set()
     for name, plan, late in wanted:
         for notebook, made in plans.notebooks(plan, late).items():
