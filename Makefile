@@ -16,10 +16,11 @@ STICK_PYTHON ?= 3.11
 SUBMITTED ?=
 OUT ?=
 SEED ?=
+TIMEOUT ?=
 LAB ?=
 
 # What a user sets reaches the commands through the environment, just as it was typed: quotes, $ and ` are only characters.
-SET := PYTHON TORCH JOBS VERSIONS PROMPT NAME ONLY SLIDERS SYSTEMS STICK_PYTHON SUBMITTED OUT SEED
+SET := PYTHON TORCH JOBS VERSIONS PROMPT NAME ONLY SLIDERS SYSTEMS STICK_PYTHON SUBMITTED OUT SEED TIMEOUT
 $(foreach name,$(SET),$(if $(filter file,$(origin $(name))),,$(eval override $(name) := $$(value $(name)))))
 export $(SET)
 
@@ -154,7 +155,8 @@ editions: setup-teach
 	@$(HERE) $(BIN)/python tools/editions.py $${OUT:+"$$OUT"}
 
 grade: setup-teach
-	@$(HERE) $(BIN)/python tools/grade.py $${OUT:+--out="$$OUT"} $${SEED:+--seed="$$SEED"} -- "$$SUBMITTED"
+	@$(HERE) $(BIN)/python tools/grade.py $${OUT:+--out="$$OUT"} $${SEED:+--seed="$$SEED"} \
+		$${TIMEOUT:+--timeout="$$TIMEOUT"} -- "$$SUBMITTED"
 
 marks: setup-teach
 	@$(HERE) $(BIN)/python tools/grade.py --marks $${OUT:+--out="$$OUT"}

@@ -82,7 +82,7 @@ def test_marks_by_hand():
     assert grading.score(jump, lambda a, b: 0.8 * a + 0.36 * b) == 0
 
 
-def test_points_are_silent_rounded_and_leave_chance_alone(capsys):
+def test_points_say_what_counted_alone_are_rounded_and_leave_chance_alone(capsys):
     torch.manual_seed(3)
     before = torch.random.get_rng_state()
 
@@ -93,7 +93,9 @@ def test_points_are_silent_rounded_and_leave_chance_alone(capsys):
 
     assert grading.points("nb01.half_size", loud, 2, seed=7) == 2
     assert grading.points("nb06.two_tangents", [1.0, 7.0], 1, seed=7) == 0.5
-    assert capsys.readouterr() == ("", "") and torch.equal(before, torch.random.get_rng_state())
+    assert capsys.readouterr() == ("counted as right: 50% of the numbers\n", "") and torch.equal(
+        before, torch.random.get_rng_state()
+    )
 
 
 def test_an_exercise_does_not_show_its_answer():

@@ -69,8 +69,10 @@ class CarefulExecute(Execute):
             ended = type(error).__name__
             cell.outputs.append(_error(ended, "The kernel was lost here, and a new one was started."))
             self.start_again()
-        if any(output.get("ename") == "CellTimeoutError" for output in cell.outputs):
-            ended = "CellTimeoutError"
+        for output in cell.outputs:
+            if output.get("ename") == "CellTimeoutError":
+                ended = "CellTimeoutError"
+                output["evalue"] = output["evalue"] or f"it was stopped after {self.timeout_func(cell)} seconds"
         if ended and is_solution(cell):
             self.lost = ended
         elif not ended and not is_grade(cell):

@@ -4,9 +4,9 @@
     python tools/grade.py --marks [--out OUT]
 
 OUT gets nbgrader's folders (source, release, submitted, autograded, feedback) and gradebook.db, and besides
-exercises.csv (points and a remark for each exercise), by_hand.csv (what a person reads), grades.csv and report.txt.
-What was graded into OUT before stays, but for the notebooks that are graded again. --marks enters the points of
-by_hand.csv, and writes the tables and the pages of feedback anew.
+exercises.csv (points and a remark for each exercise), by_hand.csv (what a person reads or changes), grades.csv and
+report.txt. What was graded into OUT before stays, but for the notebooks that are graded again, and so does its seed.
+--marks enters the points of by_hand.csv, and writes the tables and the pages of feedback anew.
 """
 
 import argparse
@@ -14,6 +14,7 @@ import os
 import re
 import shutil
 import sys
+import time
 import warnings
 from pathlib import Path
 
@@ -26,11 +27,12 @@ from nbgrader.apps import NbGraderAPI
 from nbgrader.coursedir import CourseDirectory
 from traitlets.config import PyFileConfigLoader
 
-from course import ROOT, data
+from course import ROOT, data, index
 
 REMOTE = re.compile(r'<script[^>]*src="http[^>]*>\s*</script>')
-TO_READ = "to be read by a person"
+TO_READ, CHANGED = "to be read by a person", "set by a person"
 NOT_KNOWN = "only the set-up cell, the answers and cells that were added are run"
+SEED = "seed"  # a file in OUT
 
 
 def main(words):
@@ -38,7 +40,7 @@ def main(words):
     parser.add_argument("submitted", nargs="?", help="a folder with one folder for each student")
     parser.add_argument("--marks", action="store_true", help="enter the points of by_hand.csv; nothing is run")
     parser.add_argument("--out", default=str(ROOT / "runs" / "graded"), help="default: runs/graded")
-    parser.add_argument("--seed", type=int, default=1, help="from which the hidden numbers are drawn; 1 or more")
+    parser.add_argument("--seed", type=int, help="from which the hidden numbers are drawn; that of before in OUT, or 1")
     parser.add_argument("--timeout", type=int, default=120, help="seconds that a cell may take")
     asked = parser.parse_args(words)
     here = Path(os.environ.get("PWD", "."))  # where make was called
@@ -46,24 +48,30 @@ def main(words):
     try:
         if not asked.marks and not asked.submitted:
             raise ValueError("name the folder with one folder for each student: make grade SUBMITTED=folder")
-        if asked.seed < 1:
-            raise ValueError(f"--seed is {asked.seed}, but 1 or more is needed")
+        if asked.seed is not None and asked.seed < 1:
+            raise ValueError(f"the seed is {asked.seed}, but 1 or more is needed")
+        if asked.timeout < 1:
+            raise ValueError(f"the limit is {asked.timeout} seconds, but 1 or more is needed")
         rows = marks(out) if asked.marks else grade(here / asked.submitted, out, asked.seed, asked.timeout)
     except ValueError as error:
         raise SystemExit(f"error: {error}") from None
-    print((out / "report.txt").read_text("utf-8"))
+    if asked.marks:
+        print("the points of by_hand.csv were entered")
+    else:
+        print((out / "report.txt").read_text("utf-8"))
     print(f"{sum(bool(row['exercise']) for row in rows)} exercises; look into {asked.out}")
-    if unread := sum(row["points"] is None for row in rows):
+    if unread := sum(row["points"] is None and not tables.failed([row]) for row in rows):
         print(f"{unread} answers are to be read: enter their points into by_hand.csv there, then `make marks`")
-    if tables.failed(rows):
+    if tables.failed(rows) and not asked.marks:
         raise SystemExit(1)
 
 
-def grade(submitted, out, seed=1, timeout=120):
+def grade(submitted, out, seed=None, timeout=120):
     """Grade a folder of submissions into the folder `out`. Returns the rows of exercises.csv, a list of dicts.
 
-    Raises ValueError where nothing can be graded, where `out` holds something that is not an earlier grading, or where
-    the by_hand.csv in it cannot be read; then nothing was changed.
+    seed: that of an earlier grading in `out` if None, else 1. Raises ValueError where nothing can be graded, where `out`
+    holds something that is not an earlier grading or one with another seed, or where the by_hand.csv in it cannot be
+    read; then nothing was changed.
     """
     found, remarks = submissions.collect(submitted)
     if not found:
@@ -77,22 +85,40 @@ def grade(submitted, out, seed=1, timeout=120):
             f"the judges of the assignments need MNIST, which is not here: `{sys.executable} -m course.data` fetches it, or "
             "set COURSE_DATA to the folder that holds it"
         )
+    kept = _seed(out)
+    if seed and kept and seed != kept:
+        raise ValueError(f"{str(out)!r} was graded with SEED={kept}: give no SEED, or name a new folder with OUT=")
+    seed = seed or kept or 1
     api = nbgrader(out, timeout)
     before = tables.exercises(out)
     hand = hand_lines(api, before, out) if before else {}
+    (out / SEED).write_text(f"{seed}\n")
     rows = [_left_out(*one) for one in remarks]
+    points = {tables.key(row): row["points"] for row in before}
     for row in {one.row.name: one.row for one in found}.values():
         notebook = sheets.read(row)
         release(api, row, notebook, out, seed)
         for one in (one for one in found if one.row == row):
-            new, same = graded(api, one, notebook, out)
+            started = time.monotonic()
+            new, same = graded(api, one, notebook, out, timeout)
+            print(f"{one.student}, {row.name}: {time.monotonic() - started:.0f} s", flush=True)
+            for line in new:
+                key = tables.key(line)
+                if line["by_hand"] or key in hand:
+                    hand[key] = _line(line, hand.get(key), same)
+                elif None not in (line["points"], points.get(key)) and line["points"] != points[key]:
+                    line["remark"] += f"; {points[key]:g} points before"
             rows += new
-            hand |= {tables.key(row): _line(row, hand.get(tables.key(row)), same) for row in new if row["by_hand"]}
     pairs = {(row["student"], row["notebook"]) for row in rows}
     students = {row["student"] for row in rows}
     kept = [row for row in before if (row["student"], row["notebook"]) not in pairs]
     kept = [row for row in kept if row["exercise"] or row["student"] not in students]  # what was left out before
     return finish(api, kept + rows, hand, pairs, out)
+
+
+def _seed(out):
+    """The seed of an earlier grading in `out`, or None."""
+    return int((out / SEED).read_text()) if (out / SEED).exists() else None
 
 
 def marks(out):
@@ -108,21 +134,32 @@ def marks(out):
 
 
 def hand_lines(api, rows, out):
-    """{key of a row: line of by_hand.csv} for all that is read by a person; where it has no points, those of the gradebook."""
-    read = [(row.name, part.number) for row in sheets.assignments() for part in sheets.graded(row, sheets.read(row))
-            if part.by_hand]  # fmt: skip
-    rows = [row for row in rows if (row["notebook"], row["exercise"]) in read]
-    lines = tables.by_hand(out, rows)
+    """{key of a row: line of by_hand.csv}: those of the file, also of what a machine graded, and all that a person reads.
+
+    Where the line of what a person reads has no points, it gets those of the gradebook.
+    """
+    parts = known_parts(rows)
+    lines = tables.by_hand(out, [row for row in rows if row["exercise"]])
     with api.gradebook as book:
         for row in rows:
-            line = lines.setdefault(tables.key(row), _line(row))
-            if line["points"] is None and not tables.failed([row]):
-                line["points"] = _grade(book, row).manual_score  # given in nbgrader's Formgrader
+            if row["exercise"] and parts[row["notebook"], row["exercise"]].by_hand:
+                line = lines.setdefault(tables.key(row), _line(row))
+                if line["points"] is None and not tables.failed([row]):
+                    line["points"] = _grades(book, row, parts)[0].manual_score  # given in nbgrader's Formgrader
     return lines
 
 
-def _grade(book, row):
-    return book.find_grade(row["exercise"], row["notebook"], row["notebook"], row["student"])
+def known_parts(rows):
+    """{(notebook, exercise): what gets the points, a `sheets.Graded`} of all notebooks in these rows."""
+    names = {row["notebook"] for row in rows}
+    known = [row for row in index.rows() + index.extras() + sheets.assignments() if row.name in names]
+    return {(row.name, part.number): part for row in known for part in sheets.graded(row, sheets.read(row))}
+
+
+def _grades(book, row, parts):
+    """nbgrader's entries for a row, one for each cell that gives points."""
+    names = parts[row["notebook"], row["exercise"]].names
+    return [book.find_grade(name, row["notebook"], row["notebook"], row["student"]) for name in names]
 
 
 def _line(row, before=None, same=False):
@@ -139,24 +176,46 @@ def _line(row, before=None, same=False):
 def finish(api, rows, hand, pairs, out):
     """Enter what was read by hand, write the feedback of these (student, notebook) pairs, and all tables. Returns the rows."""
     rows = sorted(rows, key=lambda row: (row["notebook"], row["student"]))
+    parts = known_parts(rows)
     with api.gradebook as book:
-        for row in rows:
+        for row in (row for row in rows if row["exercise"] and not tables.failed([row])):
             line = hand.get(tables.key(row))
-            if line and not tables.failed([row]):
-                grade, row["points"] = _grade(book, row), line["points"]
-                grade.manual_score, grade.needs_manual_grade = line["points"], line["points"] is None
-                where = (row["exercise"], row["notebook"], row["notebook"], row["student"])
-                book.find_comment(*where).manual_comment = line["comment"] or None
-                said = [TO_READ if line["points"] is None else "", line["remark"], line["comment"]]
-                row["remark"] = "; ".join(filter(None, said)) or "read by a person"
+            if parts[row["notebook"], row["exercise"]].by_hand:
+                _read(book, row, line, parts)
+            elif line or CHANGED in row["remark"]:
+                _change(book, row, line, parts)
         book.db.commit()
     for pair in sorted(pairs):
         own = [row for row in rows if (row["student"], row["notebook"]) == pair and row["exercise"]]
         if own and not tables.failed(own):
             feedback(api, *pair, own, out)
     rows = [{name: row[name] for name in tables.FIELDS} for row in rows]
-    tables.write(out, rows, [hand[tables.key(row)] for row in rows if tables.key(row) in hand])
+    tables.write(out, rows, [hand[tables.key(row)] for row in rows if tables.key(row) in hand], _seed(out))
     return rows
+
+
+def _read(book, row, line, parts):
+    """Enter the points and the comment of an answer that a person reads."""
+    (grade,) = _grades(book, row, parts)
+    row["points"] = grade.manual_score = line["points"]
+    grade.needs_manual_grade = line["points"] is None
+    where = (row["exercise"], row["notebook"], row["notebook"], row["student"])
+    book.find_comment(*where).manual_comment = line["comment"] or None
+    said = [TO_READ if line["points"] is None else "", line["remark"], line["comment"]]
+    row["remark"] = "; ".join(filter(None, said)) or "read by a person"
+
+
+def _change(book, row, line, parts):
+    """Enter the points that a person gives in place of the machine's; without a line, or points in it, those hold again."""
+    grades = _grades(book, row, parts)
+    given = line["points"] if line else None
+    for i, grade in enumerate(grades):
+        grade.manual_score = None if given is None else given * (i == 0)
+    machine = round(sum(grade.auto_score or 0.0 for grade in grades), 2)
+    row["points"] = machine if given is None else given
+    said = row["remark"].split(f"; {CHANGED}")[0]
+    why = f": {line['comment']}" if line and line["comment"] else ""
+    row["remark"] = said if given is None else f"{said}; {CHANGED}, {machine:g} by machine{why}"
 
 
 def feedback(api, student, name, own, out):
@@ -182,8 +241,12 @@ def _failed(own, said, out):
     """Say in the rows of a notebook that nbgrader stopped, and put its log into a file."""
     log = f"{own[0]['student']}-{own[0]['notebook']}.log"
     (out / log).write_text(f"{said['error']}\n{said['log']}", "utf-8")
+    _not_graded(own, f"nbgrader stopped; see {log}")
+
+
+def _not_graded(own, why):
     for row in own:
-        row["remark"] = f"{tables.NOT_GRADED}: nbgrader stopped; see {log}"
+        row["points"], row["remark"] = None, f"{tables.NOT_GRADED}: {why}"
 
 
 def _left_out(student, file, remark):
@@ -198,6 +261,7 @@ def _before(variable, folder):
 
 def nbgrader(out, timeout):
     """nbgrader with the course's settings, for the folder `out`."""
+    os.environ.setdefault("COURSE_THREADS", "1")  # so that the time of a cell does not hang on what else is running
     _before("PYTHONPATH", ROOT)  # for the kernels: this course and no other that is installed
     _before("PATH", Path(sys.executable).parent)  # nbgrader calls alembic by name
     warnings.filterwarnings("ignore", "Object of type")  # SQLAlchemy, of nbgrader's tables
@@ -220,7 +284,7 @@ def release(api, row, notebook, out, seed):
         raise ValueError(f"nbgrader could not make the sheet of {row.name}:\n{said['log'] or said['error']}")
 
 
-def graded(api, one, notebook, out):
+def graded(api, one, notebook, out, timeout):
     """Let nbgrader grade one submission. Returns its rows, also where that went wrong, and whether it is the same as before.
 
     A row has "by_hand" besides the columns of exercises.csv.
@@ -235,10 +299,16 @@ def graded(api, one, notebook, out):
     nbformat.write(made, path)
     said = api.autograde(name, one.student, force=True)
     if not said["success"]:
-        rows = [_row(one, part, 0.0, "") for part in parts]
+        rows = [_row(one, part, None, "") for part in parts]
         _failed(rows, said, out)
         return rows, same
+    (out / f"{one.student}-{name}.log").unlink(missing_ok=True)  # of an earlier grading
     done = nbformat.read(out / "autograded" / one.student / name / f"{name}.ipynb", as_version=4).cells
+    if slow := _too_slow(done, sheet.cells):
+        rows = [_row(one, part, None, "") for part in parts]
+        _not_graded(rows, f"this computer is too slow for {timeout} seconds a cell, in which the assignment's own cell "
+                          f"{slow} did not end; grade again with TIMEOUT={5 * timeout}")  # fmt: skip
+        return rows, same
     _say_what_stopped(done, {cell.id for cell in sheet.cells}, parts, remarks)
     with api.gradebook as book:
         return [_graded(book, one, part, {cell.id: cell for cell in done}, remarks) for part in parts], same
@@ -281,7 +351,17 @@ def _say_what_stopped(done, known, parts, remarks):
         below = [part for part in parts if not part.by_hand and places.get(part.names[0], -1) > i]
         if stopped and below:
             name = below[0].names[0]
-            remarks[name] = "; ".join(filter(None, [remarks.get(name), f"in a cell that was added above: {stopped}"]))
+            remarks[name] = "; ".join(
+                filter(None, [remarks.get(name), f"in a cell of the student's own above: {stopped}"])
+            )
+
+
+def _too_slow(done, ours):
+    """The id of a cell of the sheet, above all answers, that ran out of time; None where all came to an end."""
+    answers = [i for i, cell in enumerate(ours) if cell.metadata.get("nbgrader", {}).get("solution")]
+    above = {cell.id for cell in ours[: answers[0]]}
+    ends = [cell.id for cell in done if cell.id in above and "CellTimeoutError" in _said(cell)]
+    return ends[0] if ends else None
 
 
 def _said(cell):

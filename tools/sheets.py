@@ -19,6 +19,10 @@ TITLE = re.compile(r"### Exercise ([\d.]+): (.+?) \(([^,]+), (\w+), (\d+) min")
 ASSIGNED = re.compile(r"#+ (Task .+?)(?: \([^()]*\))?$", re.M)  # "### Task 3: what did it? (1 hour, 8 points)"
 SEEDS = re.compile(r"\bseeds=\(([\d, ]+)\)")
 ABOUT_THE_SOLUTION = re.compile(r" ?The (?:folded )?cells? after the solution[^.]*\.")
+HANDED_IN = (
+    "If the exercises are handed in, each answer is run after the set-up cell alone, and not after the cells above: a "
+    "function or a number that you made there goes into the answer's cell as well."
+)
 POINTS = {"easy": 1, "medium": 2, "hard": 3}
 
 
@@ -142,6 +146,9 @@ def for_students(row, notebook):
             cell.metadata["nbgrader"] = _mark(cell.id, solution=True)
         cell.source = ABOUT_THE_SOLUTION.sub("", cell.source)
     made.cells = [cell for i, cell in enumerate(made.cells) if i not in gone]
+    first = notebook.cells[found[0].before].id
+    place = next(i for i, cell in enumerate(made.cells) if cell.id == first)
+    made.cells.insert(place, nbformat.v4.new_markdown_cell(HANDED_IN, id="handed-in"))
     return made
 
 

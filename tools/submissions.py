@@ -32,7 +32,7 @@ def collect(folder):
     """([Found, ...], [(student, file, remark), ...]): the newest file for each student and notebook in `folder/STUDENT/`.
 
     A file belongs to the notebook whose name is in its own: "01_gaussian_noise (2).ipynb" and
-    "ADA_01_gaussian_noise.ipynb" are of 01. Remarks tell of other files, and of folders without any.
+    "ADA_01_gaussian_noise.ipynb" are of 01. Remarks tell of older and other files, and of folders without any.
     Raises ValueError where there is no such folder, or no student in it.
     """
     folder = Path(folder)
@@ -42,7 +42,10 @@ def collect(folder):
             f"{str(folder)!r} holds no students; a folder is needed with one folder for each student, named as in your "
             "list, and in it the notebooks that the student handed in, such as ADA/01_gaussian_noise.ipynb"
         )
-    newest, remarks, known = {}, [], index.rows() + index.extras() + sheets.assignments()
+    newest, known = {}, index.rows() + index.extras() + sheets.assignments()
+    remarks = [
+        ("", path.name, f"{path.name} was left out: it lies in no student's folder") for path in folder.glob("*.ipynb")
+    ]
     for student in students:
         files = [p for p in student.rglob("*.ipynb") if ".ipynb_checkpoints" not in p.parts]
         if not files:
@@ -54,6 +57,9 @@ def collect(folder):
                 remarks.append((student.name, path.name, said))
                 continue
             row = max(rows, key=lambda row: len(row.name))
+            if older := newest.get((student.name, row.name)):
+                said = f"{older.path.name} was left out: {path.name} is newer"
+                remarks.append((student.name, older.path.name, said))
             newest[student.name, row.name] = Found(student.name, row, path)
     return list(newest.values()), remarks
 
@@ -61,9 +67,9 @@ def collect(folder):
 def fitted(sheet, path, shipped, whole):
     """(notebook, remarks): the sheet with the answers of the file, and the cells that its author added, where they stood.
 
-    shipped: the cells of the course's own notebook. whole: whether the sheet is all of it, as in an assignment; then
-    text, and cells of the course that were changed, count as added too, and added code below the last answer that is
-    graded by machine keeps its outputs and is not run. remarks: {id of an answer's cell, or None for all: text}.
+    shipped: the cells of the course's own notebook. A set-up cell that was changed is run after ours. whole: whether the
+    sheet is all of it, as in an assignment; then text, and all cells of the course that were changed, count as added too,
+    and added code below the last answer that is graded by machine keeps its outputs and is not run. remarks: {id of an answer's cell, or None for all: text}.
     Never raises on a bad file: it counts as one without answers.
     """
     made = copy.deepcopy(sheet)
@@ -73,9 +79,7 @@ def fitted(sheet, path, shipped, whole):
     except Exception:  # not JSON, not a notebook, not text
         for cell in made.cells:
             cell.source = _instead(cell, UNREADABLE) if cell.id in asked else cell.source
-        made.cells.insert(
-            0, nbformat.v4.new_markdown_cell("**This file cannot be read as a notebook. Hand it in again.**")
-        )
+        made.cells.insert(0, nbformat.v4.new_markdown_cell("**This file cannot be read as a notebook.**"))
         return made, {None: UNREADABLE}
     answers, added = _sorted_out(cells, asked, sheet.cells, shipped, whole)
     remarks, made.cells, above = {}, [], None
@@ -170,7 +174,7 @@ def _sorted_out(cells, asked, own, shipped, whole):
             answers[name] = cell
         elif _mark(cell).get("locked"):  # our tests
             continue
-        elif name not in known or (whole and source != known[name]):
+        elif name not in known or (source != known[name] and (whole or name == "setup")):
             if cell.cell_type == "code" or (whole and cell.cell_type == "markdown"):
                 last = name if whole and name in places else last
                 added.setdefault(last, []).append(cell)

@@ -38,6 +38,8 @@ def by_hand(out, rows):
             )
         if key(line) in found:
             raise ValueError(f"{where}: this answer has a line above already; leave one of them")
+        if line["comment"].strip().isdigit():
+            raise ValueError(f"{where}: the comment is {line['comment']!r}; a number such as 4,5 is written 4.5 there")
         line["points"] = _points(line["points"], known[key(line)]["of"], where)
         found[key(line)] = line
     return found
@@ -69,14 +71,15 @@ def _read(path, fields):
     return [{name: line[name] or "" for name in fields} for line in table if any(filter(None, line.values()))]
 
 
-def write(out, rows, hand):
-    """All four tables, from the rows of exercises.csv and the lines of by_hand.csv."""
+def write(out, rows, hand, seed):
+    """All four tables, from the rows of exercises.csv and the lines of by_hand.csv. seed: of the hidden numbers."""
     _write(out / "exercises.csv", FIELDS, rows)
     _write(out / "by_hand.csv", BY_HAND, hand)
     each = _each_notebook(rows)
-    totals = [{**{name: own[0][name] for name in FIELDS[:2]}, **sums(own)} for own in each]
+    totals = [_total(own) for own in each]
     _write(out / "grades.csv", list(totals[0]), totals)
     lines = [f"{NOT_GRADED}: {own[0]['student']}, {own[0]['notebook']}" for own in each if failed(own)]
+    lines.append(f"Other numbers by SEED={seed}.")
     lines += [_told(own) for own in each]
     (out / "report.txt").write_text("\n".join(lines) + "\n", "utf-8")
 
@@ -96,6 +99,13 @@ def sums(rows):
     points = round(sum(row["points"] or 0.0 for row in rows), 2)
     unread = sum(row["of"] for row in rows if row["points"] is None)
     return {"points": points, "of": sum(row["of"] for row in rows), "not read yet": unread}
+
+
+def _total(own):
+    """The line of grades.csv for a notebook; what was not graded has no points there, not 0."""
+    remark = NOT_GRADED if failed(own) else "" if own[0]["exercise"] else own[0]["remark"]
+    empty = {"points": ""} if failed(own) else {}
+    return {name: own[0][name] for name in FIELDS[:2]} | sums(own) | empty | {"remark": remark}
 
 
 def _write(path, fields, rows):

@@ -40,10 +40,14 @@ def _of_numbers(exercise, attempt):
 
 
 def _of_parts(exercise, attempt):
-    """A part counts only if it comes out the same twice: answers drawn by chance are worth nothing."""
+    right = right_parts(exercise, attempt)
+    return sum(right) / len(right)
+
+
+def right_parts(exercise, attempt):
+    """Which parts count, a list of bools: those that come out the same twice, for what is drawn by chance is worth nothing."""
     want, first, second = exercise.known[0], exercise.run(attempt), exercise.run(attempt)
-    right = [all(exercise.agree([_difference(g, w)], [w]) for g in (a, b)) for a, b, w in zip(first, second, want)]
-    return sum(right) / len(want)
+    return [all(exercise.agree([_difference(g, w)], [w]) for g in (a, b)) for a, b, w in zip(first, second, want)]
 
 
 def with_seed(module, seed):
@@ -83,15 +87,30 @@ def _alike(one, other):
 def points(name, attempt, most, seed):
     """The points out of `most` for an answer to the exercise `name`, such as "nb01.half_size": a float, two decimals.
 
-    Prints nothing, whatever the answer prints. The answer has to satisfy the check that the student saw as well as
-    the one with other numbers; the smaller score counts. PyTorch's own chance is put back where it was.
+    The answer has to satisfy the check that the student saw as well as the one with other numbers; the smaller score
+    counts. Where that is not the whole, one line is printed that says what counted; what the answer prints is not shown.
+    PyTorch's own chance is put back where it was.
     """
     module, name = name.split(".")
     with contextlib.redirect_stdout(_Nowhere()), contextlib.redirect_stderr(_Nowhere()), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         with torch.random.fork_rng(devices=[]):
-            checks = [getattr(with_seed(module, one), name) for one in (0, seed)]
-            return round(most * min(score(check, attempt) for check in checks), 2)
+            own, other = (getattr(with_seed(module, one), name) for one in (0, seed))
+            scores = score(own, attempt), score(other, attempt)
+            said = _what_counted(scores, own, attempt)
+    if said:
+        print(said)
+    return round(most * min(scores), 2)
+
+
+def _what_counted(scores, own, attempt):
+    """Why an answer has a part of its points, a sentence; empty where it has all or none by the check that the student saw."""
+    if scores[1] < scores[0]:
+        return "right with the numbers of the notebook, but not with others" if scores[0] == 1 else ""
+    if 0 < scores[0] < 1 and isinstance(own, FunctionExercise):
+        right = right_parts(own, attempt)
+        return f"counted as right: {', '.join(name for name, good in zip(own.names, right) if good)}"
+    return f"counted as right: {scores[0]:.0%} of the numbers" if 0 < scores[0] < 1 else ""
 
 
 class _Nowhere(io.TextIOBase):

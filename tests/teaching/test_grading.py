@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import re
 import shutil
 import sys
@@ -30,7 +31,7 @@ PICTURES = """from IPython.display import Image, display
 display(Image(data=b"\\x89PNG" + bytes(300_000), format="png"))
 "y" * 300_000  # more text than is kept
 """
-HELPER = "def average(noise):\n    return F.avg_pool2d(noise, 2)"
+HELPER = "def average(noise):\n    return np.float64(1) * F.avg_pool2d(noise, 2)"
 
 
 def right(number):
@@ -56,6 +57,9 @@ def without_first_answer(notebook):
 
 
 def with_helper(notebook):
+    """An import in the set-up cell, where people write imports, and a function of the student's own."""
+    (setup,) = [cell for cell in notebook.cells if cell.id == "setup"]
+    setup.source = f"import numpy as np\n{setup.source}"
     place = next(i for i, cell in enumerate(notebook.cells) if cell.id == "exercise-shrink")
     notebook.cells[place:place] = [nbformat.v4.new_code_cell(source) for source in (PICTURES, HELPER)]
 
@@ -80,6 +84,7 @@ def graded(tmp_path_factory):
     (submitted / "garbage").mkdir()
     (submitted / "garbage" / "01_gaussian_noise (2).ipynb").write_text('{"cells": [')
     (submitted / "garbage" / "holiday.ipynb").write_text("{}")
+    (submitted / "01_gaussian_noise.ipynb").write_text("{}")  # in nobody's folder
     (submitted / "EMPTY, ÄNNE").mkdir()
     rows = grade.grade(submitted, out, seed=11, timeout=15)
     return out, {(row["student"], row["exercise"]): row for row in rows}
@@ -106,7 +111,8 @@ def test_right_answers_of_notebook_06_get_full_marks(graded):
 def test_what_was_odd_is_said(graded, student, exercise, said):
     out, rows = graded
     assert said in rows[student, exercise]["remark"]
-    assert "holiday.ipynb was left out" in (out / "report.txt").read_text("utf-8")
+    report = (out / "report.txt").read_text("utf-8")
+    assert "holiday.ipynb was left out" in report and "lies in no student's folder" in report and "SEED=11" in report
 
 
 def test_the_tables_agree_and_each_submission_has_a_feedback_page_without_hidden_answers(graded):
@@ -117,7 +123,7 @@ def test_the_tables_agree_and_each_submission_has_a_feedback_page_without_hidden
             totals[line["student"], line["notebook"]] = float(line["points"])
     with open(out / "exercises.csv", encoding="utf-8-sig") as file:
         ours = [row for row in csv.DictReader(file) if row["exercise"]]
-    assert len(ours) == 5 * 3 + 4 and totals["EMPTY, ÄNNE", ""] == 0
+    assert len(ours) == 5 * 3 + 4 and totals["EMPTY, ÄNNE", ""] == totals["", "01_gaussian_noise.ipynb"] == 0
     for student, notebook in {(row["student"], row["notebook"]) for row in ours}:
         own = [float(row["points"]) for row in ours if (row["student"], row["notebook"]) == (student, notebook)]
         assert totals[student, notebook] == pytest.approx(sum(own))
@@ -126,6 +132,33 @@ def test_the_tables_agree_and_each_submission_has_a_feedback_page_without_hidden
     page = (out / "feedback" / "wrong" / "01_gaussian_noise" / "01_gaussian_noise.html").read_text("utf-8")
     assert len(re.search(r"data:image/png;base64,([\w+/=\s]+)", page)[1]) > 400_000  # the whole picture
     assert page.count("y") > 90_000 and "yyyy" in page and "y" * 200_000 not in page
+
+
+def test_a_second_seed_in_the_same_folder_is_refused(graded, tmp_path):
+    out, _ = graded
+    hand_in(tmp_path, "late", "01", {})
+    with pytest.raises(ValueError, match="SEED=11"):
+        grade.grade(tmp_path, out, seed=12)
+
+
+def test_of_two_files_the_newest_counts_and_the_other_is_named(tmp_path):
+    for name in ("01_gaussian_noise (1).ipynb", "01_gaussian_noise.ipynb"):
+        hand_in(tmp_path, "ada", "01", {})
+        (tmp_path / "ada" / f"{ROWS['01'].name}.ipynb").rename(tmp_path / "ada" / name)
+    os.utime(tmp_path / "ada" / "01_gaussian_noise.ipynb", (1, 1))
+    (found,), ((_, file, said),) = submissions.collect(tmp_path)
+    assert found.path.name == "01_gaussian_noise (1).ipynb"
+    assert file == "01_gaussian_noise.ipynb" and "01_gaussian_noise (1).ipynb is newer" in said
+
+
+def test_a_computer_that_is_too_slow_for_the_limit_is_not_held_against_the_student():
+    ours = sheets.sheet(FEW, sheets.read(FEW), seed=1).cells
+    done = {cell.id: cell for cell in ours}
+    stopped = nbformat.v4.new_output("error", ename="CellTimeoutError", evalue="it was stopped after 3 seconds")
+    done["points-1-calls"].outputs = [stopped]  # the student's function may be what takes long
+    assert grade._too_slow(ours, ours) is None
+    done["one-rung"].outputs = [stopped]
+    assert grade._too_slow(ours, ours) == "one-rung"
 
 
 def test_the_released_sheet_has_no_hidden_tests_and_no_solutions(graded):
@@ -243,7 +276,10 @@ def test_marks_given_by_hand_reach_all_tables_and_are_never_lost(tmp_path, mnist
         rows["ben", "few_calls", "report-judge"] | {"points": 0, "remark": "not answered"}
         == rows["ben", "few_calls", "report-judge"]
     )
-    assert "added above: CellTimeoutError" in rows["ÄNNE, A", "few_calls", "points-1-calls"]["remark"]
+    assert (
+        "own above: CellTimeoutError: it was stopped after 20 seconds"
+        in rows["ÄNNE, A", "few_calls", "points-1-calls"]["remark"]
+    )
     page = out / "feedback" / "ben" / "few_calls" / "few_calls.html"
     assert page.read_text("utf-8").count("not read yet, of 6") == 2 and "6 more are not read yet" in page.read_text(
         "utf-8"
@@ -257,6 +293,9 @@ def test_marks_given_by_hand_reach_all_tables_and_are_never_lost(tmp_path, mnist
         with pytest.raises(ValueError, match=said):
             grade.marks(out)
         assert line + points in by_hand.read_text("utf-8")
+    by_hand.write_text(before.replace(line, line + "4,5,good"), "utf-8")
+    with pytest.raises(ValueError, match="4,5 is written 4.5"):
+        grade.marks(out)
     by_hand.write_text(before.replace("ben", "bob"), "utf-8")
     with pytest.raises(ValueError, match="bob.*no such answer"):
         grade.marks(out)
@@ -266,6 +305,15 @@ def test_marks_given_by_hand_reach_all_tables_and_are_never_lost(tmp_path, mnist
     assert rows[ladder]["points"] == 4.5
     assert "Score: 4.5 / 6.0" in page.read_text("utf-8") and "not read yet" not in page.read_text("utf-8")
     assert "ben,few_calls,4.5,40,0" in (out / "grades.csv").read_text("utf-8-sig")
+    right = by_hand.read_text("utf-8-sig")
+    machine = ("ben", "few_calls", "points-2-calls")
+    by_hand.write_text(f"{right}{','.join(machine)},,8,3,a slip of the pen,\n", "utf-8")
+    changed = {tables.key(row): row for row in grade.marks(out)}[machine]
+    assert changed["points"] == 3 and changed["remark"].endswith("set by a person, 0 by machine: a slip of the pen")
+    assert "ben,few_calls,7.5,40,0" in (out / "grades.csv").read_text("utf-8-sig")
+    assert "Score: 3.0 / 8.0" in page.read_text("utf-8")
+    by_hand.write_text(right, "utf-8")
+    assert {tables.key(row): row for row in grade.marks(out)}[machine]["points"] == 0
 
     hand_in_few(late, "ÄNNE, A", {**stops, "report-ladder": "Another blur."})
     hand_in_few(late, "ben", stops)  # the same again
@@ -289,7 +337,10 @@ def test_where_nbgrader_stops_the_report_begins_with_it(tmp_path, monkeypatch, c
     monkeypatch.setattr(grade.NbGraderAPI, "autograde", lambda *_, **__: stopped)
     with pytest.raises(SystemExit) as end:
         grade.main([str(tmp_path / "in"), "--out", str(tmp_path / "out")])
-    assert end.value.code == 1 and capsys.readouterr().out.startswith("NOT GRADED: ada, 01_gaussian_noise")
+    report = (tmp_path / "out" / "report.txt").read_text("utf-8")
+    assert end.value.code == 1 and report.startswith("NOT GRADED: ada, 01_gaussian_noise")
+    assert report in capsys.readouterr().out
+    assert ",,5,5,NOT GRADED" in (tmp_path / "out" / "grades.csv").read_text("utf-8-sig")  # and not 0 points
 
 
 def test_hidden_tests_say_and_do_with_other_numbers_only_where_there_are_some():
