@@ -82,6 +82,7 @@ endif
 	$(PIP) --editable $(COURSE_$(VERSIONS))
 	@$(BIN)/jupyter labextension disable @jupyterlab/apputils-extension:announcements >/dev/null 2>&1 || true # asks about news
 	@printf %s "$$TORCH" >$(READY)
+	@echo 'installed into $(VENV); make help says what there is'
 
 # what the editions, the grading, the slides and the book need besides
 TAUGHT := $(VENV)/taught

@@ -174,7 +174,23 @@ def _table(check):
     for source, (wrong, hint) in zip(sources, exercise.mistakes):
         share = 0 if slow else grading.score(exercise, wrong)
         rows.append(f"| `{source}` | {hint} | {share:.2g} |")
+    if defined := _defined(module, sources):
+        rows += ["", "with", "", "```python", defined, "```"]
     return "\n".join(rows) + "\n"
+
+
+def _defined(module, sources):
+    """What a module of checks defines of the private names in these texts, and in those definitions, as Python."""
+    text = (ROOT / "course" / "check" / f"{module}.py").read_text("utf-8")
+    private, found, words = {}, set(), " ".join(sources)
+    for node in ast.parse(text).body:
+        name = getattr(node, "name", ast.unparse(node.targets[0]) if isinstance(node, ast.Assign) else "")
+        if name.startswith("_"):
+            private[name] = ast.get_source_segment(text, node)
+    while more := {name for name in private if re.search(rf"\b{name}\b", words)} - found:
+        found |= more
+        words = " ".join(private[name] for name in more)
+    return "\n\n".join(code for name, code in private.items() if name in found)
 
 
 def _sources(module, name):

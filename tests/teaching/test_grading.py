@@ -161,6 +161,13 @@ def test_a_computer_that_is_too_slow_for_the_limit_is_not_held_against_the_stude
     assert grade._too_slow(ours, ours) == "one-rung"
 
 
+def test_the_teachers_answers_define_every_name_that_a_mistake_is_written_with():
+    page = editions.answers(ROWS["03"])
+    for name in re.findall(r"(?<![\w.])(_[a-z]\w+)", page):
+        assert re.search(rf"^(def )?{name}(\(| = )", page, re.M), name
+    assert "`_jump_without_roots`" in page
+
+
 def test_the_released_sheet_has_no_hidden_tests_and_no_solutions(graded):
     out, _ = graded
     for path in out.glob("release/*/*.ipynb"):
