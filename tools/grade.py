@@ -10,6 +10,7 @@ report.txt. What was graded into OUT before stays, but for the notebooks that ar
 """
 
 import argparse
+import html
 import os
 import re
 import shutil
@@ -219,11 +220,14 @@ def _change(book, row, line, parts):
 
 
 def feedback(api, student, name, own, out):
-    """Write a student's page. What a person has not read yet is called so, and nothing is loaded from elsewhere."""
+    """Write a student's page. What a person has not read yet is called so, and nothing is loaded from elsewhere.
+
+    The list above calls each part by its title.
+    """
     said = api.generate_feedback(name, student, force=True)
     if not said["success"]:
         _failed(own, said, out)
-    total = tables.sums(own)
+    total, parts = tables.sums(own), known_parts(own)
     for path in (out / "feedback" / student / name).glob("*.html"):
         page = REMOTE.sub("", path.read_text("utf-8"))
         for row in own:
@@ -232,6 +236,10 @@ def feedback(api, student, name, own, out):
                     rf'(href="#{row["exercise"]}">[^(<]*</a> \(|name="{row["exercise"]}"></a>.*?)Score: [\d.]+ / [\d.]+'
                 )
                 page = re.sub(places, rf"\1not read yet, of {row['of']:g}", page, flags=re.S)
+            number = f"{row['exercise']}: " if row["exercise"][0].isdigit() else ""
+            for one in parts[name, row["exercise"]].names:
+                for word in ("Test cell", "Written response"):
+                    page = page.replace(f'"#{one}">{word}<', f'"#{one}">{number}{html.escape(row["title"])}<')
         if total["not read yet"]:
             page = re.sub(r"(<h4>[^<]*?)\(Score: [\d. /]+\)", rf"\1(preliminary: {tables.told(*total.values())})", page)
         path.write_text(page, "utf-8")

@@ -130,6 +130,7 @@ def test_the_tables_agree_and_each_submission_has_a_feedback_page_without_hidden
         page = out / "feedback" / student / notebook / f"{notebook}.html"
         assert page.stat().st_size < 1_500_000  # the hundred million characters are not in it
     page = (out / "feedback" / "wrong" / "01_gaussian_noise" / "01_gaussian_noise.html").read_text("utf-8")
+    assert ">01.3: a smaller noise picture</a> (Score: 2.0 / 2.0)" in page
     assert len(re.search(r"data:image/png;base64,([\w+/=\s]+)", page)[1]) > 400_000  # the whole picture
     assert page.count("y") > 90_000 and "yyyy" in page and "y" * 200_000 not in page
 
@@ -288,6 +289,7 @@ def test_marks_given_by_hand_reach_all_tables_and_are_never_lost(tmp_path, mnist
         in rows["ÄNNE, A", "few_calls", "points-1-calls"]["remark"]
     )
     page = out / "feedback" / "ben" / "few_calls" / "few_calls.html"
+    assert ">Task 1: look at the ladder</a> (not read yet" in page.read_text("utf-8")
     assert page.read_text("utf-8").count("not read yet, of 6") == 2 and "6 more are not read yet" in page.read_text(
         "utf-8"
     )
