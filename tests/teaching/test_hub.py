@@ -131,7 +131,8 @@ def test_the_culler_of_servers_runs_and_strangers_get_nothing(hub):
     async def look():
         services = await trial.Student(hub, "nobody").ask(f"{hub.url}/hub/api/services")
         assert services["culler"]["pid"] and "--timeout=3600" in services["culler"]["command"]
-        stranger = trial.Student(hub, "ada")
+        await trial.Student(hub, "ruth").log_in()
+        stranger = trial.Student(hub, "ruth")
         stranger.token = "wrong"
         with pytest.raises(trial.HTTPClientError, match="403"):
             await stranger.ask(f"{stranger.at}/kernels")
