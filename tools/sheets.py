@@ -90,6 +90,12 @@ def graded(row, notebook):
     return found
 
 
+def known_parts(names):
+    """{(notebook, exercise): `Graded`} of all that gets points in the notebooks of these names."""
+    known = [row for row in index.rows() + index.extras() + assignments() if row.name in names]
+    return {(row.name, part.number): part for row in known for part in graded(row, read(row))}
+
+
 def read(row):
     """The stored notebook of a row of the index."""
     return nbformat.read(row.path, as_version=4)

@@ -18,6 +18,7 @@ from course import ROOT, assigned, data, index  # noqa: E402
 from course.check import grading as marks  # noqa: E402
 
 sys.path.append(str(ROOT / "tools"))
+import autograde  # noqa: E402
 import editions  # noqa: E402
 import grade  # noqa: E402
 import sheets  # noqa: E402
@@ -157,9 +158,9 @@ def test_a_computer_that_is_too_slow_for_the_limit_is_not_held_against_the_stude
     done = {cell.id: cell for cell in ours}
     stopped = nbformat.v4.new_output("error", ename="CellTimeoutError", evalue="it was stopped after 3 seconds")
     done["points-1-calls"].outputs = [stopped]  # the student's function may be what takes long
-    assert grade._too_slow(ours, ours) is None
+    assert autograde._too_slow(ours, ours) is None
     done["one-rung"].outputs = [stopped]
-    assert grade._too_slow(ours, ours) == "one-rung"
+    assert autograde._too_slow(ours, ours) == "one-rung"
 
 
 def test_the_teachers_answers_define_every_name_that_a_mistake_is_written_with():
@@ -343,7 +344,7 @@ def test_marks_given_by_hand_reach_all_tables_and_are_never_lost(tmp_path, mnist
 def test_where_nbgrader_stops_the_report_begins_with_it(tmp_path, monkeypatch, capsys):
     hand_in(tmp_path / "in", "ada", "01", {})
     stopped = {"success": False, "error": "no", "log": "why"}
-    monkeypatch.setattr(grade.NbGraderAPI, "autograde", lambda *_, **__: stopped)
+    monkeypatch.setattr(autograde.NbGraderAPI, "autograde", lambda *_, **__: stopped)
     with pytest.raises(SystemExit) as end:
         grade.main([str(tmp_path / "in"), "--out", str(tmp_path / "out")])
     report = (tmp_path / "out" / "report.txt").read_text("utf-8")
