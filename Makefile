@@ -57,7 +57,7 @@ help:
 	@echo 'make test-browser  move a slider of every notebook in Chromium'
 	@echo 'make bundle        dist/stick/, a workshop without Wi-Fi; SYSTEMS="linux windows" and STICK_PYTHON=3.12 choose'
 	@echo 'make editions      the course without solutions, and with all answers for teachers, into dist/ or OUT=folder'
-	@echo 'make grade         grade SUBMITTED=folder, with one folder a student, into runs/graded/ or OUT=folder; SEED=7 draws other numbers'
+	@echo 'make grade         grade SUBMITTED=folder, with one folder a student, into runs/graded/ or OUT=folder; SEED=7, TIMEOUT=600'
 	@echo 'make marks         enter the points that you wrote into by_hand.csv there, and write tables and feedback anew'
 	@echo 'make setup         only the environment in $(VENV); TORCH=cpu without CUDA, PYTHON=python3.12 by another Python'
 	@echo 'make clean         remove that environment'

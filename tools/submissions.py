@@ -69,7 +69,8 @@ def fitted(sheet, path, shipped, whole):
 
     shipped: the cells of the course's own notebook. A set-up cell that was changed is run after ours. whole: whether the
     sheet is all of it, as in an assignment; then text, and all cells of the course that were changed, count as added too,
-    and added code below the last answer that is graded by machine keeps its outputs and is not run. remarks: {id of an answer's cell, or None for all: text}.
+    and added code below the last answer that is graded by machine keeps its outputs and is not run. remarks: {id of an
+    answer's cell, or None for all: text}.
     Never raises on a bad file: it counts as one without answers.
     """
     made = copy.deepcopy(sheet)
